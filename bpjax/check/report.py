@@ -1,0 +1,93 @@
+"""The report of a check: one line for each leaf, the cause where it is wrong, and the rule to blame."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Leaf(NamedTuple):
+    """One differentiated array and what the oracles say of its hand-written gradient."""
+
+    path: str
+    shape: tuple[int, ...]
+    norm: float
+    error: float
+    jvp_error: float
+    order: float
+    ok: bool
+    note: str
+    worst: tuple[int, ...]
+
+
+class Report(NamedTuple):
+    """`ok`, `str(report)` a table, `assert_ok()`."""
+
+    head: str
+    leaves: list[Leaf]
+    findings: list[str]
+    blame: list
+    notes: list[str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every leaf agrees, every value is the formula's, and no rule is to blame."""
+        return not self.findings and not self.blame and all(leaf.ok for leaf in self.leaves)
+
+    def assert_ok(self) -> "Report":
+        """Raise an AssertionError that holds the table unless all is well."""
+        if not self.ok:
+            raise AssertionError(str(self))
+        return self
+
+    def __str__(self):
+        rows = [("leaf", "shape", "|hand|", "hand vs auto", "vs jvp", "order", "verdict")]
+        for leaf in self.leaves:
+            order = "kink" if leaf.order == -1 else "-" if np.isnan(leaf.order) else f"{leaf.order:.2f}"
+            verdict = "ok" if leaf.ok else "WRONG"
+            rows.append((leaf.path, str(leaf.shape), f"{leaf.norm:.2e}", f"{leaf.error:.1e}", f"{leaf.jvp_error:.0e}", order, f"{verdict}  {leaf.note}".strip()))
+        widths = [max(len(row[i]) for row in rows) for i in range(6)]
+        table = ["  " + "  ".join([*(c.ljust(w) for c, w in zip(row, widths)), row[6]]).rstrip() for row in rows]
+        lines = [self.head, *table, *(f"  finding: {f}" for f in self.findings)]
+        if self.blame:
+            lines.append(f"  blame: {self.blame[0]}")
+            lines += [f"    also: {b}" for b in self.blame[1:4]]
+        return "\n".join([*lines, *(f"  note: {n}" for n in self.notes)])
+
+
+def cause(hand: np.ndarray, auto: np.ndarray, sizes: Sequence[int] = ()) -> str:
+    """What the relation of a wrong gradient to the right one suggests."""
+    hand, auto = np.asarray(hand, np.float64), np.asarray(auto, np.float64)
+    if not np.all(np.isfinite(hand)):
+        return "hand is not finite where auto is" if np.all(np.isfinite(auto)) else "neither is finite, at different places"
+    if not np.any(hand):
+        return "hand is zero: a cotangent that was dropped"
+    if not np.any(auto):
+        return "auto is zero, hand is not"
+
+    def same(a, b):
+        return a.shape == b.shape and np.linalg.norm(a - b) <= 1e-6 * np.linalg.norm(b)
+
+    ratio = float(np.vdot(auto, hand) / np.vdot(auto, auto))
+    if ratio and same(hand, ratio * auto):
+        return f"hand = {_number(ratio)} x auto: {_factor(ratio, {*auto.shape, *sizes})}"
+    if auto.ndim >= 2 and same(np.swapaxes(hand, -1, -2), auto):
+        return "hand is the transpose of auto: a layout"
+    k = int(np.argmax(np.abs(hand - auto)))
+    at = tuple(int(i) for i in np.unravel_index(k, auto.shape))
+    return f"no single cause; worst at {at}: hand {hand.flat[k]:.6g}, auto {auto.flat[k]:.6g}"
+
+
+def _number(ratio: float) -> str:
+    return f"{ratio:.6g}"
+
+
+def _factor(ratio: float, sizes) -> str:
+    if abs(ratio + 1) < 1e-6:
+        return "a sign"
+    for n in sorted({2, *(s for s in sizes if s > 1)}):
+        if abs(ratio - n) < 1e-6 * n:
+            return f"a missing factor 1/{n}"
+        if abs(ratio * n - 1) < 1e-6:
+            return f"a missing factor {n}"
+    return "a missing factor" if ratio > 0 else "a sign and a factor"

@@ -1,0 +1,288 @@
+"""`vjp`, `grad`, `value_and_grad`, `backprop`, `tag` and `as_custom_vjp`: a few lines each over `run` and `sweep`."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.ad_checkpoint import checkpoint_name
+
+from . import jaxprs
+from .errors import GradientError
+from .sweep import Tape, Watch, run, sweep
+
+_naming = jax.make_user_context(False)  # part of jit's cache key: a function traced for backprop is traced anew
+
+
+def is_naming() -> bool:
+    """Whether modules shall name their outputs: only while `backprop` traces."""
+    return bool(_naming.value)
+
+
+def tag(x: Any, name: str) -> Any:
+    """Name a value, so that `bpjax.backprop` reports the delta there. The value is unchanged.
+
+    >>> import jax.numpy as jnp, bpjax
+    >>> result = bpjax.backprop(lambda x: jnp.sum(3.0 * bpjax.tag(x * x, "square")))(jnp.array([2.0]))
+    >>> result.deltas["square"].tolist()
+    [3.0]
+    """
+    return jax.tree.map(lambda leaf: checkpoint_name(leaf, name), x)
+
+
+class _Linearized(NamedTuple):
+    value: Any
+    aux: Any
+    tape: Tape
+
+
+def _trace_and_run(f: Callable, leaves: Sequence[Any], tree, on: Sequence[bool], has_aux: bool) -> _Linearized:
+    """Trace `f` in the leaves that are differentiated, closing over the others, and run it forward."""
+    out_tree, asides = None, None
+
+    def flat(*traced):
+        nonlocal out_tree, asides
+        traced = iter(traced)
+        args = jax.tree.unflatten(tree, [next(traced) if d else leaf for leaf, d in zip(leaves, on)])
+        out = f(*args)
+        if has_aux:
+            if not (isinstance(out, tuple) and len(out) == 2):
+                raise TypeError(f"with has_aux=True the function must return a pair (value, aux), got {type(out).__name__}")
+            value, aux = out
+        else:
+            value, aux = out, None
+        values, value_tree = jax.tree.flatten(value)
+        auxes, aux_tree = jax.tree.flatten(aux)
+        asides = [None if _is_arraylike(a) else (a,) for a in auxes]
+        out_tree = (value_tree, aux_tree, len(values))
+        return [*values, *(a for a in auxes if _is_arraylike(a))]
+
+    differentiated = [leaf for leaf, d in zip(leaves, on) if d]
+    try:
+        program, consts = jaxprs.trace(flat, *differentiated)
+    except (jax.errors.TracerBoolConversionError, jax.errors.TracerIntegerConversionError, jax.errors.ConcretizationTypeError) as error:
+        error.add_note(
+            "bpjax: Python cannot branch on, or convert, a value that depends on a differentiated input: the backward is written "
+            "from the traced equations. Use jnp.where or lax.cond, or bpjax.grad(..., argnums=...) without that input."
+        )
+        raise
+    outputs, tape = run(program, [*consts, *differentiated], [False] * len(consts) + [True] * len(differentiated))
+    value_tree, aux_tree, n = out_tree
+    arrays = iter(outputs[n:])
+    aux = jax.tree.unflatten(aux_tree, [next(arrays) if a is None else a[0] for a in asides])
+    return _Linearized(jax.tree.unflatten(value_tree, outputs[:n]), aux, tape)
+
+
+def _is_arraylike(x) -> bool:
+    return isinstance(x, jax.Array | np.ndarray | np.generic | int | float | complex | bool)
+
+
+def _differentiable(leaf) -> bool:
+    return _is_arraylike(leaf) and not isinstance(leaf, bool) and jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+
+
+def _pull(tape: Tape, cotangents: Sequence[Any], n: int, watch: Watch | None = None) -> list:
+    """The cotangents of the `n` differentiated leaves, zeros where nothing arrived."""
+    avals = [v.aval for v in tape.program.invars[-n:]] if n else []
+    dxs = sweep(tape, [*cotangents, *[None] * (len(tape.program.outvars) - len(cotangents))], watch)
+    return [jaxprs.zeros(a) if d is None else d for a, d in zip(avals, dxs[len(dxs) - n :])]
+
+
+def vjp(f: Callable, *primals, has_aux: bool = False):
+    """As `jax.vjp`: the value, and a function from its cotangent to those of the primals; by the hand-written rules.
+
+    Integer, boolean and key leaves get `float0` cotangents. With `has_aux`, `f` returns `(value, aux)` and aux comes third.
+
+    >>> import jax.numpy as jnp, bpjax
+    >>> y, back = bpjax.vjp(jnp.sin, 0.0)
+    >>> float(back(jnp.float32(2.0))[0])
+    2.0
+    """
+    leaves, tree = jax.tree.flatten(primals)
+    on = [_differentiable(leaf) for leaf in leaves]
+    value, aux, tape = _trace_and_run(f, leaves, tree, on, has_aux)
+    back = jax.tree_util.Partial(functools.partial(_pull_tree, _Layout(tree, on, leaves, value)), tape)
+    return (value, back, aux) if has_aux else (value, back)
+
+
+class _Layout:
+    """The static side of a vjp: which leaves are differentiated, and the types of all."""
+
+    def __init__(self, tree, on, leaves, value):
+        self.tree, self.on = tree, on
+        self.shapes = [jnp.shape(leaf) for leaf in leaves]
+        self.out_tree = jax.tree.structure(value)
+        self.out_types = [(jnp.shape(v), jnp.result_type(v)) for v in jax.tree.leaves(value)]
+
+
+def _pull_tree(layout: _Layout, tape: Tape, cotangent):
+    cotangents, tree = jax.tree.flatten(cotangent)
+    if tree != layout.out_tree:
+        raise TypeError(f"the cotangent's structure {tree} must be that of the function's value, {layout.out_tree}")
+    for ct, (shape, dtype) in zip(cotangents, layout.out_types):
+        wanted = dtype if jnp.issubdtype(dtype, jnp.inexact) else jax.dtypes.float0
+        if jnp.shape(ct) != shape or jnp.result_type(ct) != wanted:
+            raise ValueError(f"the cotangent has type {jnp.result_type(ct)}{list(jnp.shape(ct))}; the value asks for {wanted}{list(shape)}")
+    d = iter(_pull(tape, [jnp.asarray(c) if c.dtype != jax.dtypes.float0 else None for c in map(_as_array, cotangents)], sum(layout.on)))
+    return jax.tree.unflatten(layout.tree, [next(d) if on else np.zeros(s, jax.dtypes.float0) for on, s in zip(layout.on, layout.shapes)])
+
+
+def _as_array(x):
+    return x if hasattr(x, "dtype") else jnp.asarray(x)
+
+
+def value_and_grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+    """As `jax.value_and_grad`: a function that returns the value and the gradient, by the hand-written rules.
+
+    Args:
+        f: a function whose value is a floating scalar; with `has_aux`, a pair of that and anything.
+        argnums: the argument or arguments to differentiate. Only these are traced.
+
+    >>> import jax.numpy as jnp, bpjax
+    >>> value, grad = bpjax.value_and_grad(lambda w, x: jnp.sum((w * x) ** 2))(2.0, jnp.ones(3))
+    >>> float(value), float(grad)
+    (12.0, 12.0)
+    """
+
+    @functools.wraps(f)
+    def differentiated(*args, **kwargs):
+        value, aux, gradient, _ = _gradient(f, args, kwargs, argnums, has_aux)
+        return ((value, aux), gradient) if has_aux else (value, gradient)
+
+    return differentiated
+
+
+def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+    """As `jax.grad`: the gradient of a scalar function, by the hand-written rules. See `value_and_grad`.
+
+    >>> import jax.numpy as jnp, bpjax
+    >>> float(bpjax.grad(jnp.tanh)(0.0))
+    1.0
+    """
+
+    @functools.wraps(f)
+    def differentiated(*args, **kwargs):
+        _, aux, gradient, _ = _gradient(f, args, kwargs, argnums, has_aux)
+        return (gradient, aux) if has_aux else gradient
+
+    return differentiated
+
+
+def _gradient(f, args, kwargs, argnums, has_aux, watch: Watch | None = None):
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    numbers = tuple(n + len(args) if n < 0 else n for n in numbers)
+    if not all(0 <= n < len(args) for n in numbers):
+        raise ValueError(f"argnums={argnums} but the function was called with {len(args)} positional arguments")
+    leaves, tree = jax.tree.flatten([args[n] for n in numbers])
+    paths = [p for p, _ in jax.tree_util.tree_flatten_with_path([args[n] for n in numbers])[0]]
+    for path, leaf in zip(paths, leaves):
+        if not _differentiable(leaf):
+            what = jnp.result_type(leaf) if _is_arraylike(leaf) else type(leaf).__name__
+            raise TypeError(
+                f"bpjax.grad differentiates floating arrays, but argument {numbers[path[0].idx]}{jax.tree_util.keystr(path[1:])} is {what}. "
+                "Leave it out of argnums, or convert it to a float."
+            )
+
+    def of_differentiated(*chosen):
+        full = list(args)
+        for n, value in zip(numbers, chosen):
+            full[n] = value
+        return f(*full, **kwargs)
+
+    leaves = [jnp.asarray(leaf) for leaf in leaves]
+    value, aux, tape = _trace_and_run(of_differentiated, leaves, tree, [True] * len(leaves), has_aux)
+    outs = jax.tree.leaves(value)
+    if len(outs) != 1 or jnp.shape(outs[0]) != () or jax.tree.structure(value) != jax.tree.structure(0):
+        got = f"an array of shape {jnp.shape(outs[0])}" if len(outs) == 1 else f"{len(outs)} arrays"
+        raise TypeError(f"bpjax.grad needs a scalar loss, but the function returned {got}. Reduce it with .sum() or .mean(), or use bpjax.vjp.")
+    if not jnp.issubdtype(jnp.result_type(value), jnp.floating):
+        raise TypeError(f"bpjax.grad needs a floating loss, but the function returned {jnp.result_type(value)}.")
+    d = jax.tree.unflatten(tree, _pull(tape, [jnp.ones((), jnp.result_type(value))], len(leaves), watch))
+    return value, aux, d[0] if isinstance(argnums, int) else tuple(d), tape
+
+
+class Backprop(NamedTuple):
+    """What `bpjax.backprop` returns: `value`, `grads`, and `deltas`, the loss's derivative at each named place."""
+
+    value: Any
+    grads: Any
+    deltas: dict[str, Any]
+    aux: Any = None
+
+
+jax.tree_util.register_pytree_node(Backprop, lambda b: (tuple(b), None), lambda _, c: Backprop(*c))
+
+
+def backprop(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+    """Value, gradients and the delta at every named place: each module's output, and what `bpjax.tag` names.
+
+    A place met twice is a tuple, in the order of the forward pass; inside a scan, stacked over the steps.
+
+    >>> import jax.numpy as jnp, bpjax
+    >>> result = bpjax.backprop(lambda w: bpjax.tag(w * 2.0, "double") ** 2)(3.0)
+    >>> float(result.value), float(result.grads), float(result.deltas["double"])
+    (36.0, 24.0, 12.0)
+    """
+
+    @functools.wraps(f)
+    def differentiated(*args, **kwargs):
+        watch = Watch(lambda record, dys, dxs: dys[0] if record.eqn.primitive.name == "name" else None)
+        with _naming(True):
+            value, aux, gradient, _ = _gradient(f, args, kwargs, argnums, has_aux, watch)
+        places: dict[str, list] = {}
+        for record, delta in reversed(watch.found):
+            places.setdefault(record.eqn.params["name"], []).append(delta)
+        deltas = {name: found[0] if len(found) == 1 else tuple(found) for name, found in places.items()}
+        return Backprop(value, gradient, deltas, aux)
+
+    return differentiated
+
+
+def as_custom_vjp(f: Callable) -> Callable:
+    """`f` as a JAX function whose derivative is the hand-written one, for use under `jax.grad`, in Flax or in Equinox.
+
+    >>> import jax, jax.numpy as jnp, bpjax
+    >>> float(jax.grad(bpjax.as_custom_vjp(jnp.tanh))(0.0))
+    1.0
+    """
+
+    @functools.wraps(f)
+    def by_hand(*args):
+        leaves, tree = jax.tree.flatten(args)
+        is_traced = [_is_arraylike(leaf) or hasattr(leaf, "dtype") for leaf in leaves]
+        out_tree = None
+
+        def flat(*traced):
+            nonlocal out_tree
+            traced = iter(traced)
+            out, out_tree = jax.tree.flatten(f(*jax.tree.unflatten(tree, [next(traced) if t else x for x, t in zip(leaves, is_traced)])))
+            return out
+
+        arrays = [leaf for leaf, t in zip(leaves, is_traced) if t]
+        program, consts = jaxprs.trace(flat, *arrays)  # what f closes over comes first, and is differentiated too
+        inputs = [*consts, *arrays]
+        on = [_differentiable(x) for x in inputs]
+        shapes = [jnp.shape(x) for x in inputs]
+
+        @jax.custom_vjp
+        def call(*inputs):
+            return run(program, inputs)[0]
+
+        def forward(*inputs):
+            return run(program, inputs, on)
+
+        def backward(tape, cotangents):
+            cotangents = [None if c.dtype == jax.dtypes.float0 else c for c in cotangents]
+            dxs = sweep(tape, cotangents)
+            zeros = (np.zeros(s, jax.dtypes.float0) if not o else jaxprs.zeros(v.aval) for s, o, v in zip(shapes, on, program.invars))
+            return tuple(z if d is None else d for d, z in zip(dxs, zeros))
+
+        call.defvjp(forward, backward)
+        return jax.tree.unflatten(out_tree, call(*inputs))
+
+    return by_hand
+
+
+__all__ = ["Backprop", "GradientError", "as_custom_vjp", "backprop", "grad", "tag", "value_and_grad", "vjp"]

@@ -1,0 +1,193 @@
+"""Reads JAX's equations. The one file that knows how a version of JAX spells their parameters."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core, source_info_util
+
+Literal = core.Literal
+
+
+class Program(NamedTuple):
+    """A list of equations from `invars` to `outvars`; constants are inputs like any other."""
+
+    invars: Sequence[Any]
+    eqns: Sequence[Any]
+    outvars: Sequence[Any]
+
+
+def program(jaxpr) -> tuple[Program, list]:
+    """A jaxpr, open or closed, as a program whose first inputs are its constants, and those constants."""
+    consts = list(getattr(jaxpr, "consts", ()))
+    inner = getattr(jaxpr, "jaxpr", jaxpr)
+    return Program([*inner.constvars, *inner.invars], inner.eqns, inner.outvars), consts
+
+
+def trace(f: Callable, *args) -> tuple[Program, list]:
+    """The equations of `f` at flat arrays (or their shapes), and the constants that come first."""
+    return program(jax.make_jaxpr(f)(*args))
+
+
+def bind(eqn, values: Sequence[Any]) -> list:
+    """Run one equation as JAX would, with its name stack and its line of source."""
+    params = eqn.primitive.get_bind_params(eqn.params)
+    with at_source_of(eqn), eqn.ctx.manager:
+        out = eqn.primitive.bind(*values, **params)
+    return list(out) if eqn.primitive.multiple_results else [out]
+
+
+def at_source_of(eqn):
+    """A context: what is traced inside stands at the equation's line and under its named scopes.
+
+    It leaves alone what jit's cache depends on, so that ops inside are still recognised.
+    """
+    info = eqn.source_info
+    stack = source_info_util.current_name_stack() + info.name_stack
+    return source_info_util.user_context(info.traceback, name_stack=stack)
+
+
+def is_differentiable(aval) -> bool:
+    """Whether values of this type carry gradients. Complex ones do, and are refused where a gradient reaches them."""
+    return jnp.issubdtype(aval.dtype, jnp.inexact)
+
+
+def zeros(aval) -> jax.Array:
+    """Zeros of an equation variable's type; for PRNG keys, some key."""
+    if jnp.issubdtype(aval.dtype, jax.dtypes.prng_key):
+        data = jax.eval_shape(jax.random.key_data, shape_of(aval))
+        return jax.random.wrap_key_data(jnp.zeros(data.shape, data.dtype), impl=aval.dtype._impl.name)
+    if aval.dtype == jax.dtypes.float0:
+        return np.zeros(aval.shape, jax.dtypes.float0)
+    return jnp.zeros(aval.shape, aval.dtype)
+
+
+def shape_of(aval) -> jax.ShapeDtypeStruct:
+    """The type of a variable in the form in which `jit(f).trace` takes it."""
+    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=getattr(aval, "weak_type", False))
+
+
+def is_drop(var) -> bool:
+    """Whether an equation's output is one that nobody reads."""
+    return type(var).__name__ == "DropVar"
+
+
+# ---- equations that hold equations ----
+
+
+def inner_jaxpr(eqn):
+    """The jaxpr inside `jit`, `checkpoint`, `closed_call`, `custom_jvp_call` and `custom_vjp_call`."""
+    params = eqn.params
+    return params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]
+
+
+class Scan(NamedTuple):
+    body: Program
+    consts: int
+    carry: int
+    length: int
+    reverse: bool
+    unroll: int | bool
+
+
+def scan_parts(eqn) -> Scan:
+    p = eqn.params
+    if "num_consts" in p:  # JAX 0.10
+        consts, carry = p["num_consts"], p["num_carry"]
+    else:  # JAX 0.12
+        consts, carry, _ = (len(part) for part in p["ft_in"].unpack())
+    body, constants = program(p["jaxpr"])
+    body = with_constants(body, constants)
+    return Scan(body, consts, carry, p["length"], p["reverse"], p["unroll"])
+
+
+def cond_branches(eqn) -> list[Program]:
+    return [with_constants(*program(branch)) for branch in eqn.params["branches"]]
+
+
+def with_constants(prog: Program, constants: Sequence[Any]) -> Program:
+    """The program with its leading inputs replaced by these constants, as literals."""
+    if not constants:
+        return prog
+    literal = {v: Literal(c, v.aval) for v, c in zip(prog.invars, constants)}
+
+    def swap(atom):
+        return atom if isinstance(atom, Literal) else literal.get(atom, atom)
+
+    eqns = [e.replace(invars=[swap(v) for v in e.invars]) for e in prog.eqns]
+    return Program(prog.invars[len(constants):], eqns, [swap(v) for v in prog.outvars])
+
+
+class CustomVjp(NamedTuple):
+    forward: Callable  # (values, active) -> outputs, residuals
+    backward: Callable  # (residuals, output cotangents) -> input cotangents, None for zero
+
+
+def custom_vjp_parts(eqn) -> CustomVjp:
+    params = eqn.primitive.get_bind_params(eqn.params)
+    _, fwd, bwd = params["subfuns"]
+
+    def forward(values, active):
+        flat = fwd.call_wrapped(*(x for pair in zip(values, active) for x in pair))
+        _, residual_tree, forwarded = params["out_trees"]()
+        kept = residual_tree.num_leaves - sum(f is not None for f in forwarded)
+        made, outputs = iter(flat[:kept]), flat[kept:]
+        return list(outputs), [next(made) if f is None else values[f] for f in forwarded]
+
+    def backward(residuals, cotangents):
+        out = bwd.call_wrapped(*residuals, *cotangents)
+        if isinstance(out, tuple) and len(out) == 2 and isinstance(out[0], list):  # JAX 0.12: (cotangents, logs)
+            out = out[0]
+        return [ct if hasattr(ct, "shape") and hasattr(ct, "dtype") else None for ct in map(_array_or_none, out)]
+
+    return CustomVjp(forward, backward)
+
+
+def _array_or_none(ct):
+    """JAX's own marks for a zero cotangent become None."""
+    return None if type(ct).__name__ in ("Zero", "SymbolicZero", "NoneType") else ct
+
+
+def custom_jvp_program(eqn, active: Sequence[bool]) -> tuple[Program, list, list[bool]]:
+    """The user's jvp rule: primals and tangents in, primals and tangents out.
+
+    Also the constants that come first, and which outputs have a tangent. Tangents of inactive inputs are passed too unless
+    the rule asked for symbolic zeros.
+    """
+    p = eqn.params
+    symbolic = [p["symbolic_zeros"] and not a for a in active[p["num_consts"]:]]
+    jaxpr, consts, out_zeros = p["jvp_jaxpr_fun"].call_wrapped(*symbolic)
+    return program(jaxpr)[0], list(consts), [not z for z in out_zeros]
+
+
+def is_saved(policy, eqn) -> bool:
+    """Whether a checkpoint policy keeps the outputs of this equation."""
+    if policy is None:
+        return False
+    answer = policy(eqn.primitive, *(v.aval for v in eqn.invars), **eqn.params)
+    return answer is True or type(answer).__name__ == "SaveableType"
+
+
+# ---- where an equation comes from ----
+
+
+def module_path(name_stack: str) -> str:
+    """`"vmap(encoder)/fc1"` becomes `"encoder.fc1"`."""
+    while (plain := re.sub(r"\b(?:jvp|vjp|vmap|transpose|rematted_computation|checkpoint|remat)\(([^()]*)\)", r"\1", name_stack)) != name_stack:
+        name_stack = plain
+    return ".".join(part for part in name_stack.split("/") if part)
+
+
+def source_line(eqn) -> str:
+    """`file:line` of the user's code that made the equation; empty where JAX kept none."""
+    here = __file__.rsplit("engine", 1)[0]
+    traceback = eqn.source_info.traceback
+    for frame in traceback.frames if traceback else ():
+        name = frame.file_name
+        if "/jax/" in name or name.startswith("<") or name.startswith(here):
+            continue
+        return f"{name}:{frame.line_num}"
+    return ""

@@ -1,0 +1,237 @@
+"""`bpjax.op`: a layer with a backward of its own.
+
+Calling an op leaves a `jit` equation of its plain formula. JAX differentiates what is inside; the sweep recognises the
+equation and runs the op's written `forward` and `backward` instead.
+"""
+
+import functools
+import inspect
+import itertools
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import jaxprs
+from .errors import RuleError
+from .sweep import Rule
+
+_calls: "weakref.WeakValueDictionary[str, _Call]" = weakref.WeakValueDictionary()  # by the name of the jit equation
+
+
+def op(formula: Callable | None = None, *, static: Sequence[str] = ()) -> Any:
+    """Make a function of arrays an operation with its own, hand-written backward.
+
+    Args:
+        formula: the plain formula, in `jnp`: what runs, and what `jax.grad` differentiates.
+        static: names of the arguments that are not arrays (hashable; lists become tuples).
+
+    Then declare `op.def_forward`, which returns the same value and a dict of what the backward needs, and `op.def_backward`,
+    which takes that dict and the cotangent of the value and returns a tuple of cotangents, one for each argument that is not
+    static (None for an argument that is None or holds integers).
+
+    >>> import jax.numpy as jnp, bpjax
+    >>> @bpjax.op
+    ... def square(x):
+    ...     return x * x
+    >>> @square.def_forward
+    ... def _(x):
+    ...     return x * x, {"x": x}
+    >>> @square.def_backward
+    ... def _(saved, dy):
+    ...     return (2 * saved["x"] * dy,)
+    >>> float(bpjax.grad(square)(3.0))
+    6.0
+    """
+    if formula is None:
+        return functools.partial(op, static=static)
+    return Op(formula, (static,) if isinstance(static, str) else tuple(static))
+
+
+class Op:
+    """A function with a hand-written backward. Made by `bpjax.op`."""
+
+    def __init__(self, formula: Callable, static: tuple[str, ...]):
+        functools.update_wrapper(self, formula)
+        self.formula, self.static = formula, static
+        self.signature = inspect.signature(formula)
+        unknown = set(static) - set(self.signature.parameters)
+        if unknown:
+            raise TypeError(f"op {formula.__name__}: static names {sorted(unknown)} are not among its arguments {list(self.signature.parameters)}")
+        for p in self.signature.parameters.values():
+            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+                raise TypeError(f"op {formula.__name__}: *{p.name} cannot be bound by name; list its arguments")
+        self.arrays = tuple(n for n in self.signature.parameters if n not in static)
+        self._forward = self._backward = None
+        self._cache: dict[Any, _Call] = {}
+
+    def def_forward(self, forward: Callable) -> Callable:
+        """Declare the function that returns the value and what the backward needs."""
+        self._forward = forward
+        return forward
+
+    def def_backward(self, backward: Callable) -> Callable:
+        """Declare the function from what was saved and the cotangent to the arguments' cotangents."""
+        self._backward = backward
+        return backward
+
+    def forward(self, *args, **kwargs) -> tuple[Any, dict]:
+        """The value and what the backward needs: the first half of back-propagation, by hand."""
+        statics, arrays = self._bind(args, kwargs)
+        return self._declared("forward")(**dict(zip(self.arrays, arrays)), **statics)
+
+    def backward(self, saved: dict, dy: Any) -> tuple:
+        """The cotangents of the array arguments: the second half, by hand."""
+        return self._declared("backward")(saved, dy)
+
+    def _declared(self, half: str) -> Callable:
+        function = getattr(self, "_" + half)
+        if function is None:
+            raise RuleError(f"op {self.__name__} has no {half}: declare it with @{self.__name__}.def_{half}")
+        return function
+
+    def __call__(self, *args, **kwargs):
+        statics, arrays = self._bind(args, kwargs)
+        leaves, tree = jax.tree.flatten(arrays)
+        key = (tuple(statics.values()), tree)
+        try:
+            call = self._cache.get(key)
+        except TypeError:
+            bad = [n for n, v in statics.items() if not _hashable(v)]
+            raise TypeError(f"op {self.__name__}: static argument {bad[0]!r} must be hashable, got {type(statics[bad[0]]).__name__}") from None
+        if call is None:
+            call = self._cache[key] = _Call(self, statics, tree)
+        return call.jitted(*leaves)
+
+    def _bind(self, args, kwargs) -> tuple[dict, list]:
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        values = bound.arguments
+        return {n: _frozen(values[n]) for n in self.static}, [values[n] for n in self.arrays]
+
+    def __repr__(self):
+        return f"<bpjax.op {self.__name__}>"
+
+
+def _frozen(value):
+    """Lists become tuples, so that a static argument can be a dictionary key."""
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+
+
+def _hashable(value) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+class _Call(Rule):
+    """An op with its static arguments and the structure of its array arguments: one jitted formula, one rule."""
+
+    may_return_none = False
+
+    def __init__(self, op: Op, statics: dict, tree):
+        self.op, self.statics, self.tree = weakref.proxy(op), statics, tree
+        self.name = op.__name__
+        formula, names = op.formula, op.arrays  # not the op: it owns this call
+
+        def plain(*leaves):
+            return formula(**dict(zip(names, jax.tree.unflatten(tree, leaves))), **statics)
+
+        numbered = itertools.chain([self.name], (f"{self.name}_{i}" for i in itertools.count(1)))
+        plain.__name__ = plain.__qualname__ = next(n for n in numbered if n not in _calls)
+        self.jitted = jax.jit(plain)
+        _calls[plain.__name__] = self
+
+    @property
+    def source(self):
+        code = self.op._declared("backward").__code__
+        return f"{code.co_filename}:{code.co_firstlineno}"
+
+    def traced(self, eqn):
+        return self.jitted.trace(*(jaxprs.shape_of(v.aval) for v in eqn.invars))
+
+    def is_meant_by(self, eqn) -> bool:
+        """Whether the equation holds the very jaxpr that this op has at these types, and not a transformed one."""
+        if len(eqn.invars) != self.tree.num_leaves or self.op._backward is None:
+            return False
+        try:
+            traced = self.traced(eqn)
+        except Exception:  # the formula refuses these types: it is a batched form of the op that stands here
+            return False
+        return jaxprs.inner_jaxpr(eqn) in (traced.jaxpr, getattr(traced.jaxpr, "jaxpr", None))
+
+    def forward(self, eqn, values, active, keep=None):
+        arguments = dict(zip(self.op.arrays, jax.tree.unflatten(self.tree, values)))
+        y, saved = self.op._declared("forward")(**arguments, **self.statics)
+        outputs, out_tree = jax.tree.flatten(y)
+        expected = [(v.aval.shape, v.aval.dtype) for v in eqn.outvars]
+        if (got := [(jnp.shape(o), jnp.result_type(o)) for o in outputs]) != expected:
+            raise RuleError(f"the forward of {self.name} returned {got}; its formula returns {expected}")
+        return outputs, _Saved(saved, out_tree)
+
+    def backward(self, record, dys, watch):
+        dy = jax.tree.unflatten(record.saved.out_tree, dys)
+        dxs = self.op._declared("backward")(record.saved.content, dy)
+        arguments = jax.tree.unflatten(self.tree, range(self.tree.num_leaves))
+        if not isinstance(dxs, tuple) or len(dxs) != len(arguments):
+            got = f"{len(dxs)} cotangents" if isinstance(dxs, tuple) else type(dxs).__name__
+            raise RuleError(
+                f"the backward of {self.name}{record.where()} returned {got}; expected a tuple of {len(arguments)}, "
+                f"one for each of {', '.join(self.op.arrays)}. Its rule: {self.source}"
+            )
+        flat = [None] * self.tree.num_leaves
+        for argument, dx in zip(arguments, dxs):
+            self._scatter(argument, dx, flat)
+        return flat
+
+    def _scatter(self, argument, dx, flat):
+        """Put the leaves of a cotangent where the leaves of its argument stand."""
+        if dx is None or argument is None:
+            return
+        indices, tree = jax.tree.flatten(argument)
+        for i, d in zip(indices, tree.flatten_up_to(dx)):
+            flat[i] = d
+
+
+class _Saved:
+    """What an op's forward saved. A pytree: arrays are leaves; shapes, dtypes, booleans, None are kept aside."""
+
+    def __init__(self, content: Any, out_tree):
+        self.content, self.out_tree = content, out_tree
+
+
+class _Aside:
+    """Non-array parts of what was saved; equal only to itself."""
+
+    def __init__(self, tree, statics, out_tree):
+        self.tree, self.statics, self.out_tree = tree, statics, out_tree
+
+
+def _is_array(x) -> bool:
+    return isinstance(x, jax.Array | np.ndarray | np.generic)
+
+
+def _flatten_saved(saved: _Saved):
+    leaves, tree = jax.tree.flatten(saved.content, is_leaf=lambda x: x is None)
+    statics = [None if _is_array(x) else (x,) for x in leaves]
+    return [x for x in leaves if _is_array(x)], _Aside(tree, statics, saved.out_tree)
+
+
+def _unflatten_saved(aside: _Aside, arrays):
+    arrays = iter(arrays)
+    leaves = [next(arrays) if s is None else s[0] for s in aside.statics]
+    return _Saved(jax.tree.unflatten(aside.tree, leaves), aside.out_tree)
+
+
+jax.tree_util.register_pytree_node(_Saved, _flatten_saved, _unflatten_saved)
+
+
+def recognised(eqn) -> Rule | None:
+    """The op that a `jit` equation is a call of, if it is one."""
+    call = _calls.get(eqn.params["name"])
+    return call if call is not None and call.is_meant_by(eqn) else None

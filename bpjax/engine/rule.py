@@ -1,0 +1,106 @@
+"""`bpjax.rule`: the backward of one of JAX's primitives, in a few lines.
+
+    @bpjax.rule("tanh", needs="y")
+    def _(eq, dy):
+        return dy * (1 - eq.y[0] ** 2)
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import jaxprs
+from .sweep import RULES, Rule
+
+
+class Equation:
+    """What a rule may look at: the kept inputs `x` and outputs `y` (None where not kept), parameters, types, activity."""
+
+    __slots__ = ("x", "y", "params", "in_avals", "out_avals", "active")
+
+    def __init__(self, eqn, x, y, active):
+        self.x, self.y, self.params, self.active = x, y, eqn.params, active
+        self.in_avals, self.out_avals = [v.aval for v in eqn.invars], [v.aval for v in eqn.outvars]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.params[name]
+
+
+class PrimitiveRule(Rule):
+    may_return_none = False
+
+    def __init__(self, name: str, backward: Callable, needs):
+        self.name, self._backward, self._needs = name, backward, needs
+        code = inspect.unwrap(backward).__code__
+        self.source = f"{code.co_filename}:{code.co_firstlineno}"
+
+    def needs(self, active: Sequence[bool]) -> set[str]:
+        """Names such as x0, y0 that the cotangents of the active inputs need; "x" and "y" stand for all."""
+        needs = self._needs
+        if callable(needs):
+            needs = needs(active)
+        elif not isinstance(needs, str):
+            needs = " ".join(n for n, a in zip(needs, active) if a)
+        return set(needs.replace(",", " ").split())
+
+    def forward(self, eqn, values, active, keep=None):
+        outputs = jaxprs.bind(eqn, values)
+        return outputs, self.remember(eqn, values, outputs, active, None)
+
+    def remember(self, eqn, values, outputs, active, saved):
+        wanted = self.needs(active)
+
+        def kept(letter, arrays):
+            return tuple(a if letter in wanted or f"{letter}{i}" in wanted else None for i, a in enumerate(arrays))
+
+        return kept("x", values), kept("y", outputs)
+
+    def backward(self, record, dys, watch):
+        x, y = record.saved
+        out = self._backward(Equation(record.eqn, x, y, record.active), *dys)
+        return (out,) if len(record.eqn.invars) == 1 and not isinstance(out, (tuple, list)) else out
+
+
+class _NoGradient(Rule):
+    """Outputs that do not depend differentiably on any input: the primitive is run, and never swept."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def active_outputs(self, eqn, active):
+        return [False] * len(eqn.outvars)
+
+
+def rule(name: str, *, needs: str | Sequence[str] | Callable = "") -> Callable:
+    """Declare the backward of the primitive `name`, replacing what stood there before.
+
+    Args:
+        name: the primitive's name, as it stands in a jaxpr.
+        needs: what to keep. A string of names, `"x0"` for the first input, `"y0"` for the first output, `"x"` or `"y"` for
+            all of them; or a list with such a string for each input, used where that input is differentiated; or a
+            function of the tuple that says which inputs are differentiated.
+
+    The decorated function takes an equation `eq` (`eq.x`, `eq.y`: what was kept, None elsewhere; `eq["axes"]`: a parameter;
+    `eq.in_avals`, `eq.out_avals`: types; `eq.active`) and the cotangents of the outputs. It returns a tuple with a cotangent
+    for each input: None for an input that has none, or a function without arguments, called only if it is wanted. A
+    primitive of one input may return the bare cotangent.
+
+    >>> import jax, jax.numpy as jnp, bpjax
+    >>> @bpjax.rule("tanh", needs="y")
+    ... def _(eq, dy):
+    ...     return dy * (1 - eq.y[0] ** 2)
+    >>> float(bpjax.grad(jnp.tanh)(0.0))
+    1.0
+    """
+
+    def declare(backward):
+        RULES[name] = PrimitiveRule(name, backward, needs)
+        return backward
+
+    return declare
+
+
+def no_gradient(*names: str) -> None:
+    """Declare primitives whose outputs have no, or an everywhere zero, derivative."""
+    for name in names:
+        RULES[name] = _NoGradient(name)

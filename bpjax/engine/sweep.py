@@ -1,0 +1,280 @@
+"""Back-propagation: `run` goes forward through a program and keeps what the rules need, `sweep` walks back.
+
+    outputs, tape = run(program, values, active)
+    d_inputs = sweep(tape, d_outputs)
+
+Everything else in the engine is a use of these two.
+"""
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from jax import lax
+from jax.extend import source_info_util
+
+from . import jaxprs
+from .errors import NoRuleError, RuleError
+from .jaxprs import Literal, Program
+
+
+class Rule:
+    """How one kind of equation is run forward and swept back. Subclasses override what differs."""
+
+    name = ""
+    source = ""  # file:line of the rule, for blame
+    may_return_none = True  # whether None may stand for a zero cotangent of an active input
+
+    def resolve(self, eqn) -> "Rule":
+        """The rule that really applies to this equation."""
+        return self
+
+    def active_outputs(self, eqn, active: Sequence[bool]) -> list[bool]:
+        """Which outputs depend differentiably on the active inputs."""
+        return [any(active) and jaxprs.is_differentiable(v.aval) for v in eqn.outvars]
+
+    def forward(self, eqn, values: Sequence[Any], active: Sequence[bool], keep: "Keep | None" = None) -> tuple[list, Any]:
+        """The outputs, and a pytree of what the backward needs."""
+        raise NotImplementedError
+
+    def remember(self, eqn, values: Sequence[Any], outputs: Sequence[Any], active: Sequence[bool], saved: Any) -> Any:
+        """What the backward needs, when the outputs are known already."""
+        return saved
+
+    def backward(self, record: "Record", dys: Sequence[Any], watch: "Watch | None") -> Sequence[Any]:
+        """From the cotangents of the outputs (None for outputs without one) those of the inputs (None for zero)."""
+        raise NotImplementedError
+
+
+RULES: dict[str, Rule] = {}
+
+
+class _Refusal(Rule):
+    """An equation that can be run, but not differentiated: refused when a cotangent reaches it."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def forward(self, eqn, values, active, keep=None):
+        return jaxprs.bind(eqn, values), ()
+
+    def backward(self, record, dys, watch):
+        if _is_complex(record.eqn):
+            raise NoRuleError(f"no backward rule for '{self.name}' of complex numbers{record.where()}. Complex numbers have no hand-written rules; wrap this part in a jax.custom_vjp.")
+        advice = {
+            "while": "Use lax.scan with a fixed number of steps (lax.fori_loop with static bounds becomes one), or lax.stop_gradient.",
+        }.get(self.name, f'Write one with @bpjax.rule("{self.name}", needs=...), or wrap the code in a jax.custom_vjp.')
+        raise NoRuleError(f"no backward rule for primitive '{self.name}'{record.where()}. {advice}")
+
+
+_substitute: contextvars.ContextVar[Callable | None] = contextvars.ContextVar("substitute", default=None)
+
+
+@contextlib.contextmanager
+def substituted_rules(substitute: Callable[[Any, Rule], Rule]):
+    """Inside, every equation's rule is `substitute(eqn, rule)`."""
+    token = _substitute.set(substitute)
+    try:
+        yield
+    finally:
+        _substitute.reset(token)
+
+
+def _is_complex(eqn) -> bool:
+    return any(jax.numpy.issubdtype(v.aval.dtype, jax.numpy.complexfloating) for v in (*eqn.invars, *eqn.outvars))
+
+
+def rule_of(eqn) -> Rule:
+    name = eqn.primitive.name
+    rule = RULES[name].resolve(eqn) if name in RULES and not _is_complex(eqn) else _Refusal(name)
+    substitute = _substitute.get()
+    return rule if substitute is None else substitute(eqn, rule)
+
+
+class Record:
+    """One differentiated equation: its rule, which inputs are active, and what its backward needs."""
+
+    __slots__ = ("eqn", "rule", "active", "path", "saved")
+
+    def __init__(self, eqn, rule: Rule, active: Sequence[bool], path: str, saved: Any):
+        self.eqn, self.rule, self.active, self.path, self.saved = eqn, rule, tuple(active), path, saved
+
+    def where(self) -> str:
+        """` in module "encoder.fc1" (model.py:12)`, as far as it is known."""
+        module = f' in module "{self.path}"' if self.path else ""
+        line = jaxprs.source_line(self.eqn)
+        return module + (f" ({line})" if line else "")
+
+
+class Tape:
+    """The records of a run. A pytree: the saved arrays are its leaves, all else is its static skeleton."""
+
+    def __init__(self, program: Program, records: Sequence[Record], active_outputs: Sequence[bool]):
+        self.program, self.records, self.active_outputs = program, list(records), list(active_outputs)
+
+
+class _Skeleton:
+    """A tape without its arrays; equal only to itself."""
+
+    def __init__(self, tape: Tape):
+        self.program, self.active_outputs = tape.program, tape.active_outputs
+        self.records = [(r.eqn, r.rule, r.active, r.path) for r in tape.records]
+
+
+def _rebuild(skeleton: _Skeleton, saved) -> Tape:
+    records = [Record(*fixed, kept) for fixed, kept in zip(skeleton.records, saved)]
+    return Tape(skeleton.program, records, skeleton.active_outputs)
+
+
+jax.tree_util.register_pytree_node(Tape, lambda t: ([r.saved for r in t.records], _Skeleton(t)), _rebuild)
+
+
+class Watch:
+    """Looks on during a sweep: `observe(record, dys, dxs)` may return a pytree of arrays to keep, in `found`.
+
+    Inside a scan what is found is stacked over the steps.
+    """
+
+    def __init__(self, observe: Callable):
+        self.observe = observe
+        self.found: list[tuple[Record, Any]] = []
+
+    def inner(self) -> "Watch":
+        return Watch(self.observe)
+
+
+class Keep:
+    """Outputs of equations that a checkpoint policy keeps, in the order in which they are met."""
+
+    def __init__(self, policy: Callable, given: Sequence[Any] | None = None):
+        self.policy, self.given, self.kept = policy, None if given is None else iter(given), []
+
+    def exchange(self, outputs: list) -> list:
+        """Keep these outputs; or, when the run is repeated, give those kept in the first run for them."""
+        if self.given is not None:
+            return next(self.given)
+        self.kept.append(outputs)
+        return outputs
+
+
+def run(program: Program, values: Sequence[Any], active: Sequence[bool] = (), keep: Keep | None = None) -> tuple[list, Tape]:
+    """Evaluate the program; record each equation that depends on an active input and that an output depends on."""
+    env = dict(zip(program.invars, values))
+    is_active = dict(zip(program.invars, active))
+
+    def read(atom):
+        return atom.val if isinstance(atom, Literal) else env[atom]
+
+    def activity(atom):
+        return not isinstance(atom, Literal) and is_active.get(atom, False)
+
+    records = []
+    for eqn in _live(program):
+        inputs, actives = [read(v) for v in eqn.invars], [activity(v) for v in eqn.invars]
+        rule = rule_of(eqn) if any(actives) else None
+        out_active = rule.active_outputs(eqn, actives) if rule else []
+        if any(out_active):
+            with jaxprs.at_source_of(eqn):
+                path = jaxprs.module_path(str(source_info_util.current_name_stack()))
+                outputs, saved = rule.forward(eqn, inputs, actives, keep)
+            records.append(Record(eqn, rule, actives, path, saved))
+        else:
+            outputs = jaxprs.bind(eqn, inputs)
+        if keep is not None and jaxprs.is_saved(keep.policy, eqn):
+            outputs = keep.exchange(outputs)
+            if any(out_active):
+                records[-1].saved = rule.remember(eqn, inputs, outputs, actives, records[-1].saved)
+        env.update(zip(eqn.outvars, outputs))
+        is_active.update(zip(eqn.outvars, out_active))
+    return [read(v) for v in program.outvars], Tape(program, records, [activity(v) for v in program.outvars])
+
+
+def sweep(tape: Tape, cotangents: Sequence[Any], watch: Watch | None = None) -> list:
+    """The cotangents of the program's inputs from those of its outputs; None stands for zero, in and out."""
+    ct: dict[Any, Any] = {}
+
+    def add(var, d):
+        if d is not None:
+            ct[var] = lax.add(ct[var], d) if var in ct else d
+
+    for var, d, is_active in zip(tape.program.outvars, cotangents, tape.active_outputs):
+        if is_active:
+            add(var, d)
+    for record in reversed(tape.records):
+        eqn = record.eqn
+        dys = [ct.pop(v, None) for v in eqn.outvars]
+        if all(dy is None for dy in dys):
+            continue
+        dxs = _pull_back(record, dys, watch)
+        for var, dx, is_active in zip(eqn.invars, dxs, record.active):
+            if is_active:
+                add(var, dx)
+    return [ct.get(v) for v in tape.program.invars]
+
+
+def active_outputs(program: Program, active: Sequence[bool]) -> list[bool]:
+    """Which outputs depend differentiably on the active inputs, without running anything."""
+    is_active = {v for v, a in zip(program.invars, active) if a}
+    for eqn in program.eqns:
+        actives = [not isinstance(v, Literal) and v in is_active for v in eqn.invars]
+        if any(actives):
+            out = rule_of(eqn).active_outputs(eqn, actives)
+            is_active.update(v for v, a in zip(eqn.outvars, out) if a)
+    return [not isinstance(v, Literal) and v in is_active for v in program.outvars]
+
+
+def _live(program: Program) -> list:
+    """The equations that an output depends on, or that have an effect."""
+    used = {v for v in program.outvars if not isinstance(v, Literal)}
+    live = []
+    for eqn in reversed(program.eqns):
+        if eqn.effects or any(v in used for v in eqn.outvars):
+            live.append(eqn)
+            used.update(v for v in eqn.invars if not isinstance(v, Literal))
+    return live[::-1]
+
+
+def _pull_back(record: Record, dys: Sequence[Any], watch: Watch | None) -> list:
+    eqn, rule = record.eqn, record.rule
+    out_active = rule.active_outputs(eqn, record.active)
+    dys = [None if not a else jaxprs.zeros(v.aval) if dy is None else dy for v, dy, a in zip(eqn.outvars, dys, out_active)]
+    with jaxprs.at_source_of(eqn):
+        dxs = rule.backward(record, dys, watch)
+        dxs = _checked(record, dxs)
+        if watch is not None:
+            seen = watch.observe(record, dys, dxs)
+            if seen is not None:
+                watch.found.append((record, seen))
+    return dxs
+
+
+def _checked(record: Record, dxs) -> list:
+    """The rule's answer, or a clear error where it is not one cotangent of the right type for each active input."""
+    eqn, name = record.eqn, record.rule.name or record.eqn.primitive.name
+
+    def fail(what):
+        raise RuleError(f"the backward of {name}{record.where()} {what}" + (f" Its rule: {record.rule.source}" if record.rule.source else ""))
+
+    if not isinstance(dxs, (tuple, list)):
+        fail(f"returned {type(dxs).__name__}; expected a tuple with one cotangent for each of its {len(eqn.invars)} inputs.")
+    if len(dxs) != len(eqn.invars):
+        fail(f"returned {len(dxs)} cotangents; expected {len(eqn.invars)}, one for each input (None for one that has no gradient).")
+    out = []
+    for i, (var, dx, is_active) in enumerate(zip(eqn.invars, dxs, record.active)):
+        if not is_active:
+            out.append(None)
+            continue
+        dx = dx() if callable(dx) and not hasattr(dx, "dtype") else dx
+        if dx is None:
+            if not record.rule.may_return_none:
+                fail(f"returned None for input {i}, a floating array that is differentiated; return zeros if its gradient is zero.")
+        else:
+            expected, got = (var.aval.shape, var.aval.dtype), (jax.numpy.shape(dx), jax.numpy.result_type(dx))
+            if expected[0] != got[0]:
+                fail(f"returned shape {got[0]} for input {i}; expected {expected[0]}, the input's own shape.")
+            if expected[1] != got[1]:
+                fail(f"returned dtype {got[1]} for input {i}; expected {expected[1]}, the input's own dtype.")
+        out.append(dx)
+    return out

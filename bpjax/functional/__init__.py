@@ -1,0 +1,25 @@
+"""Layers as pure functions, forward and backward side by side. `bpjax.nn.functional` is this module."""
+
+from .activation import elu, gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, softplus, tanh
+from .convolution import conv2d
+from .dropout import dropout
+from .linear import bilinear, flatten, identity, linear
+from .loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+)
+from .normalization import batch_norm, batch_norm_statistics, layer_norm, rms_norm
+from .pooling import max_pool2d
+from .recurrent import rnn_tanh
+from .sparse import embedding
+
+__all__ = [
+    "batch_norm", "batch_norm_statistics", "bilinear", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv2d", "cross_entropy",
+    "dropout", "elu", "embedding", "flatten", "gelu", "huber_loss", "identity", "l1_loss", "layer_norm", "leaky_relu", "linear",
+    "log_softmax", "max_pool2d", "mse_loss", "nll_loss", "relu", "rms_norm", "rnn_tanh", "sigmoid", "silu", "softmax", "softplus", "tanh",
+]

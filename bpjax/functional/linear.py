@@ -1,0 +1,130 @@
+"""Linear and bilinear maps, flatten, identity."""
+
+import jax.numpy as jnp
+
+from ..engine import op
+
+
+@op
+def linear(input, weight, bias=None):
+    """y = x Wᵀ + b on the last axis.
+
+    Shapes: input (*, in), weight (out, in), bias (out,) or None -> (*, out).
+    Backward: dx = dy W;  dW = dyᵀ x and db = Σ dy, over all leading axes at once.
+    Errors: TypeError from JAX where the last axis and `in` differ; `nn.Linear` says it with its path.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.linear.html
+
+    >>> import jax.numpy as jnp, bpjax.functional as F
+    >>> F.linear(jnp.ones(2), jnp.array([[1.0, 2.0]]), jnp.array([0.5])).tolist()
+    [3.5]
+    """
+    y = input @ weight.T
+    return y if bias is None else y + bias
+
+
+@linear.def_forward
+def _(input, weight, bias):
+    return linear.formula(input, weight, bias), {"x": input, "W": weight, "b": None if bias is None else bias.dtype}
+
+
+@linear.def_backward
+def _(saved, dy):
+    x, W = saved["x"], saved["W"]
+    leading = tuple(range(dy.ndim - 1))
+    dx = (dy @ W).astype(x.dtype)
+    dW = jnp.tensordot(dy, x, axes=(leading, leading)).astype(W.dtype)
+    db = None if saved["b"] is None else dy.sum(leading).astype(saved["b"])
+    return dx, dW, db
+
+
+@op
+def bilinear(input1, input2, weight, bias=None):
+    """y_o = x1ᵀ W_o x2 + b_o on the last axes.
+
+    Shapes: input1 (*, in1), input2 (*, in2), weight (out, in1, in2), bias (out,) or None -> (*, out).
+    Backward: dx1 = Σ_o dy_o W_o x2;  dx2 = Σ_o dy_o W_oᵀ x1;  dW_o = Σ dy_o x1 x2ᵀ;  db = Σ dy.
+    Errors: ValueError from JAX where axes do not fit.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.bilinear.html
+
+    >>> import jax.numpy as jnp, bpjax.functional as F
+    >>> F.bilinear(jnp.ones(2), jnp.ones(3), jnp.ones((1, 2, 3))).tolist()
+    [6.0]
+    """
+    y = jnp.einsum("...i,oij,...j->...o", input1, weight, input2)
+    return y if bias is None else y + bias
+
+
+@bilinear.def_forward
+def _(input1, input2, weight, bias):
+    saved = {"x1": input1, "x2": input2, "W": weight, "b": None if bias is None else bias.dtype}
+    return bilinear.formula(input1, input2, weight, bias), saved
+
+
+@bilinear.def_backward
+def _(saved, dy):
+    x1, x2, W = saved["x1"], saved["x2"], saved["W"]
+    dx1 = jnp.einsum("...o,oij,...j->...i", dy, W, x2).astype(x1.dtype)
+    dx2 = jnp.einsum("...o,oij,...i->...j", dy, W, x1).astype(x2.dtype)
+    rows = [a.reshape(-1, a.shape[-1]) for a in (dy, x1, x2)]
+    dW = jnp.einsum("no,ni,nj->oij", *rows).astype(W.dtype)
+    db = None if saved["b"] is None else rows[0].sum(0).astype(saved["b"])
+    return dx1, dx2, dW, db
+
+
+@op(static=("start_dim", "end_dim"))
+def flatten(input, start_dim=0, end_dim=-1):
+    """Axes start_dim to end_dim (inclusive) as one.
+
+    Backward: dx = dy in the shape of x.
+    Errors: ValueError where start_dim comes after end_dim.
+    Source: https://pytorch.org/docs/stable/generated/torch.flatten.html
+
+    >>> import jax.numpy as jnp, bpjax.functional as F
+    >>> F.flatten(jnp.ones((2, 3, 4)), 1).shape
+    (2, 12)
+    """
+    n = max(input.ndim, 1)
+    if not (-n <= start_dim < n and -n <= end_dim < n) or start_dim % n > end_dim % n:
+        raise ValueError(f"flatten: start_dim={start_dim}, end_dim={end_dim} do not fit an input of shape {input.shape}")
+    if input.ndim == 0:
+        return input.reshape(1)
+    start, end = start_dim % n, end_dim % n
+    size = 1
+    for length in input.shape[start : end + 1]:
+        size *= length
+    return input.reshape(*input.shape[:start], size, *input.shape[end + 1 :])
+
+
+@flatten.def_forward
+def _(input, start_dim, end_dim):
+    return flatten.formula(input, start_dim, end_dim), {"shape": input.shape}
+
+
+@flatten.def_backward
+def _(saved, dy):
+    return (dy.reshape(saved["shape"]),)
+
+
+@op
+def identity(input):
+    """y = x.
+
+    Backward: dx = dy.
+    Errors: none.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.Identity.html
+
+    >>> import jax.numpy as jnp, bpjax.functional as F
+    >>> F.identity(jnp.ones(2)).tolist()
+    [1.0, 1.0]
+    """
+    return input
+
+
+@identity.def_forward
+def _(input):
+    return input, {}
+
+
+@identity.def_backward
+def _(saved, dy):
+    return (dy,)

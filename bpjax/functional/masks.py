@@ -1,0 +1,27 @@
+"""Masks kept between forward and backward, 8 to the byte."""
+
+import jax.numpy as jnp
+
+
+def pack(mask):
+    """A boolean array as bytes: 1/8 of the memory. (The pack is a reduction, so XLA keeps it and not its inputs.)"""
+    return jnp.packbits(mask, axis=_axis(mask.shape))
+
+
+def unpack(packed, shape):
+    """The boolean array of this shape that was packed."""
+    axis = _axis(shape)
+    count = shape[-1] if axis == -1 else _size(shape)
+    return jnp.unpackbits(packed, axis=axis, count=count).reshape(shape).astype(bool)
+
+
+def _axis(shape):
+    """Along the last axis where that wastes no bit (leading axes, and their sharding, stay), otherwise flat."""
+    return -1 if shape and shape[-1] % 8 == 0 and shape[-1] > 0 else None
+
+
+def _size(shape):
+    size = 1
+    for n in shape:
+        size *= n
+    return size

@@ -1,0 +1,25 @@
+"""Modules: parameters by name, and a forward written with `bpjax.functional`, which is also `bpjax.nn.functional`."""
+
+import sys as _sys
+
+from .. import functional
+from .activation import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from .containers import ModuleDict, ModuleList, Sequential
+from .convolution import Conv2d
+from .dropout import Dropout
+from .linear import Bilinear, Flatten, Identity, Linear
+from .loss import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss
+from .module import Buffer, Module, Parameter
+from .normalization import BatchNorm1d, LayerNorm, RMSNorm
+from .pooling import MaxPool2d
+from .recurrent import RNN
+from .sparse import Embedding
+
+_sys.modules[__name__ + ".functional"] = functional  # `import bpjax.nn.functional as F`, as in PyTorch
+
+__all__ = [
+    "ELU", "GELU", "RNN", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "Bilinear", "Buffer", "Conv2d", "CrossEntropyLoss", "Dropout",
+    "Embedding", "Flatten", "HuberLoss", "Identity", "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d",
+    "Module", "ModuleDict", "ModuleList", "NLLLoss", "Parameter", "RMSNorm", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus",
+    "Tanh", "functional",
+]

@@ -1,0 +1,313 @@
+"""Module, Parameter, Buffer: parameters by name, and light bound copies of the tree that hold their values."""
+
+import contextlib
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..engine import is_naming, tag
+
+
+class Parameter:
+    """Declares a trainable array: a shape and `init(key, shape, dtype)` (or a number), or an initial array.
+
+    >>> from bpjax import nn
+    >>> nn.Parameter((2, 3), init=0.0)
+    Parameter((2, 3))
+    """
+
+    def __init__(self, shape, init=None, dtype=None):
+        if hasattr(shape, "dtype") and hasattr(shape, "shape"):
+            shape, init, dtype = shape.shape, shape, dtype or shape.dtype
+        if init is None:
+            raise TypeError(f"{type(self).__name__}: say how it starts: init=, a number or a function of (key, shape, dtype)")
+        self.shape, self.init, self.dtype = (shape,) if isinstance(shape, int) else tuple(shape), init, dtype
+
+    def make(self, key):
+        """The initial value."""
+        dtype = jnp.result_type(float) if self.dtype is None else self.dtype
+        if callable(self.init):
+            return self.init(key, self.shape, dtype)
+        return jnp.array(jnp.broadcast_to(jnp.asarray(self.init, dtype), self.shape))
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.shape})"
+
+
+class Buffer(Parameter):
+    """Declares an array that is not trained, such as BatchNorm's running mean: a shape and a number to start at, or an array."""
+
+    def __init__(self, shape, init=0.0, dtype=None):
+        super().__init__(shape, init, dtype)
+
+
+def uniform(bound: float):
+    """An `init`: uniform in (-bound, bound)."""
+    return lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+class _Binding:
+    """What one application holds: the values by path, train, the key, and the buffers' new values."""
+
+    def __init__(self, params, buffers, train, rng):
+        self.params, self.buffers, self.train, self.rng = params, buffers, train, rng
+        self.new_buffers = dict(buffers or {})
+        self.counts: dict[str, int] = {}
+        self.active: list[str] = []  # the paths of the modules being called
+
+
+class Module:
+    """A layer, or a tree of them. Assign Parameters, Buffers and Modules in `__init__`; write `forward`.
+
+    A module holds no arrays. `init` makes the parameters, `apply` runs `forward` with them; inside `forward` each parameter is an
+    attribute. `super().__init__()` is optional.
+    Backward: that of the functions in `forward`.
+    Errors: a module with parameters that is called outside `apply`; parameters that are missing, unexpected or of a wrong shape.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.Module.html
+
+    >>> import jax, jax.numpy as jnp
+    >>> from bpjax import nn
+    >>> class Scale(nn.Module):
+    ...     def __init__(self):
+    ...         self.weight = nn.Parameter((), init=2.0)
+    ...     def forward(self, x):
+    ...         return self.weight * x
+    >>> model = Scale()
+    >>> params = model.init(jax.random.key(0))
+    >>> float(model.apply(params, 3.0))
+    6.0
+    """
+
+    def __new__(cls, *args, **kwargs):
+        self = object.__new__(cls)
+        self.__dict__.update(_parameters={}, _buffers={}, _modules={}, _binding=None, _path="", _paths={})
+        return self
+
+    def __init__(self):
+        pass
+
+    def forward(self, *inputs, **kwargs):
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    # -- declared in __init__ by assignment
+
+    def __setattr__(self, name, value):
+        binding = self._binding
+        if binding is not None:
+            if name in self._buffers:
+                binding.new_buffers[self._paths[name]] = value
+                return
+            if name in self._parameters or name in self._modules or isinstance(value, Parameter | Module):
+                raise AttributeError(f"{self._where()}: parameters and modules are declared in __init__; {name!r} cannot be assigned in forward")
+        registries = self._parameters, self._buffers, self._modules
+        registry = None
+        if isinstance(value, Parameter):
+            registry = self._buffers if isinstance(value, Buffer) else self._parameters
+        elif isinstance(value, Module):
+            registry = self._modules
+        for other in (*registries, self.__dict__):
+            if other is not registry:
+                other.pop(name, None)
+        if registry is None:
+            object.__setattr__(self, name, value)
+        else:
+            if "." in name or not name:
+                raise KeyError(f"{type(self).__name__}: the name {name!r} must not be empty or contain a dot")
+            registry[name] = value
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        binding = self._binding
+        if name in self._modules:
+            return self._modules[name]
+        if name in self._parameters:
+            return self._parameters[name] if binding is None else binding.params[self._paths[name]]
+        if name in self._buffers:
+            if binding is None:
+                return self._buffers[name]
+            if binding.buffers is None:
+                raise ValueError(f"{self._where()}: needs its buffer {name!r}: give apply(..., buffers=model.init_buffers())")
+            return binding.new_buffers[self._paths[name]]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __delattr__(self, name):
+        for registry in (self._parameters, self._buffers, self._modules):
+            if registry.pop(name, None) is not None:
+                return
+        object.__delattr__(self, name)
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
+        """Every module of the tree with its path, each once, under its first name."""
+        yield from self._walk(prefix, set())
+
+    def _walk(self, path, seen):
+        if id(self) not in seen:
+            seen.add(id(self))
+            yield path, self
+            for name, child in self._modules.items():
+                yield from child._walk(_join(path, name), seen)
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every declared parameter with its path, each once, under its first name."""
+        return self._declared("_parameters")
+
+    def _declared(self, kind):
+        seen = set()
+        for path, module in self.named_modules():
+            for name, declared in getattr(module, kind).items():
+                if id(declared) not in seen:
+                    seen.add(id(declared))
+                    yield _join(path, name), declared
+
+    # -- values
+
+    def init(self, rng) -> dict:
+        """The parameters: nested dicts by attribute name. Each key is folded from its path, so adding a layer leaves the others alone."""
+        return _nested({path: p.make(_fold(rng, path)) for path, p in self.named_parameters()})
+
+    def init_buffers(self) -> dict:
+        """What is not trained, in the same form."""
+        return _nested({path: b.make(None) for path, b in self._declared("_buffers")})
+
+    def apply(self, params, *inputs, buffers=None, train=False, rng=None, **kwargs):
+        """The output of `forward` with these parameters; with `buffers` given, `(output, new_buffers)`. Pure."""
+        bound = self.bind(params, buffers=buffers, train=train, rng=rng)
+        output = bound(*inputs, **kwargs)
+        return output if buffers is None else (output, bound.new_buffers())
+
+    def bind(self, params, *, buffers=None, train=False, rng=None) -> "Module":
+        """A light copy of the tree that holds these values: `net(x)`, `net.encode(x)`, `net.fc1.weight`."""
+        values = _checked(self, "parameters", dict(self.named_parameters()), params)
+        kept = None if buffers is None else _checked(self, "buffers", dict(self._declared("_buffers")), buffers)
+        return self._copy(_Binding(values, kept, train, rng), "", {}, {})
+
+    def _copy(self, binding, path, modules, paths):
+        if id(self) in modules:
+            return modules[id(self)]
+        copy = modules[id(self)] = object.__new__(type(self))
+        names = {n: paths.setdefault(id(p), _join(path, n)) for n, p in (*self._parameters.items(), *self._buffers.items())}
+        copy.__dict__.update(self.__dict__, _binding=binding, _path=path, _paths=names)
+        copy.__dict__["_modules"] = {n: m._copy(binding, _join(path, n), modules, paths) for n, m in self._modules.items()}
+        return copy
+
+    def new_buffers(self) -> dict:
+        """Of a bound module: its buffers, with what `forward` assigned."""
+        if self._binding is None:
+            raise RuntimeError(f"{type(self).__name__} is not bound: use model.bind(params, buffers=...)")
+        return _nested(self._binding.new_buffers)
+
+    @property
+    def training(self) -> bool:
+        """Whether `apply(..., train=True)` is running."""
+        return self._binding is not None and self._binding.train
+
+    def next_key(self):
+        """A new key for what is random here: `apply`'s rng, folded with this module's path and a count of its draws."""
+        binding = self._binding
+        if binding is None or binding.rng is None:
+            raise ValueError(f"{self._where()}: is random in train mode and needs a key: give apply(..., rng=jax.random.key(0))")
+        count = binding.counts[self._path] = binding.counts.get(self._path, -1) + 1
+        return jax.random.fold_in(_fold(binding.rng, self._path), count)
+
+    def __call__(self, *inputs, **kwargs):
+        binding = self._binding
+        if binding is None:
+            if next(self.named_parameters(), None) or next(self._declared("_buffers"), None):
+                raise RuntimeError(
+                    f"{type(self).__name__} has parameters but is not bound to any: call model.apply(params, ...), or inside a forward "
+                    "make it an attribute of the module (in a plain list or dict it is not seen: use nn.ModuleList, nn.ModuleDict)"
+                )
+            return self.forward(*inputs, **kwargs)
+        binding.active.append(self._path)
+        try:
+            with self._scope():
+                output = self.forward(*inputs, **kwargs)
+        finally:
+            binding.active.pop()
+        if self._path and is_naming():
+            output = jax.tree.map(lambda leaf: tag(leaf, self._path) if isinstance(leaf, jax.Array) else leaf, output)
+        return output
+
+    def _scope(self):
+        """The named scope of this module, less what its caller has entered: nested they read encoder/fc1."""
+        caller = self._binding.active[-2] if len(self._binding.active) > 1 else ""
+        if not self._path or self._path == caller:
+            return contextlib.nullcontext()
+        inner = self._path[len(caller) + 1 :] if caller and self._path.startswith(caller + ".") else self._path
+        return jax.named_scope(inner.replace(".", "/"))
+
+    def _where(self):
+        return f"{self._path} ({type(self).__name__})" if self._path else type(self).__name__
+
+    # -- printed as PyTorch prints it
+
+    def extra_repr(self) -> str:
+        return ""
+
+    def __repr__(self):
+        extra = self.extra_repr()
+        extra_lines = extra.split("\n") if extra else []
+        lines = extra_lines + [f"({name}): {_indented(text)}" for name, text in self._children_repr()]
+        if not lines:
+            return f"{type(self).__name__}()"
+        if len(lines) == 1 and extra_lines:
+            return f"{type(self).__name__}({lines[0]})"
+        return "\n  ".join([f"{type(self).__name__}(", *lines]) + "\n)"
+
+    def _children_repr(self):
+        return [(name, repr(child)) for name, child in self._modules.items()]
+
+
+def _indented(text):
+    return text.replace("\n", "\n  ")
+
+
+def _join(path, name):
+    return f"{path}.{name}" if path else name
+
+
+def _fold(rng, path):
+    return jax.random.fold_in(rng, zlib.crc32(path.encode()))
+
+
+def _nested(flat: Mapping[str, Any]) -> dict:
+    nested: dict = {}
+    for path, value in flat.items():
+        *parents, name = path.split(".")
+        at = nested
+        for parent in parents:
+            at = at.setdefault(parent, {})
+        at[name] = value
+    return nested
+
+
+def _flat(nested, prefix="") -> dict:
+    if not isinstance(nested, Mapping):
+        return {prefix: nested}
+    flat = {}
+    for name, value in nested.items():
+        flat.update(_flat(value, _join(prefix, str(name))))
+    return flat
+
+
+def _checked(module, kind, declared, given) -> dict:
+    """The values by path; every mismatch in one error."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{type(module).__name__}: expected {kind} as nested dicts, as init makes them; got {type(given).__name__}")
+    values = _flat(given)
+    wrong = [f"missing: {p} {d.shape}" for p, d in declared.items() if p not in values]
+    wrong += [f"unexpected: {p}" for p in values if p not in declared]
+    for path, d in declared.items():
+        if path in values and (shape := getattr(values[path], "shape", jnp.shape(values[path]) if _is_number(values[path]) else None)) != d.shape:
+            wrong.append(f"wrong shape: {path}: expected {d.shape}, got {type(values[path]).__name__ if shape is None else shape}")
+    if wrong:
+        raise ValueError(f"{type(module).__name__}: the {kind} do not fit:\n  " + "\n  ".join(wrong))
+    return values
+
+
+def _is_number(x):
+    return isinstance(x, int | float)

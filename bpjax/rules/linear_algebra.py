@@ -1,0 +1,94 @@
+"""Products: dot_general and convolution."""
+
+from jax import lax
+
+from ..engine import rule
+
+
+@rule("dot_general", needs=["x1", "x0"])
+def _(eq, dy):
+    """For each operand: contract dy with the other one over the other's free dimensions, and put the axes back in order."""
+    (contract0, contract1), (batch0, batch1) = eq["dimension_numbers"]
+    n_batch = len(batch0)
+    a, b = eq.in_avals
+
+    def pulled(mine, other, contract, other_contract, batch, other_batch, first):
+        free = [i for i in range(mine.ndim) if i not in contract and i not in batch]
+        other_free = [i for i in range(len(other.shape)) if i not in other_contract and i not in other_batch]
+        start = n_batch + (len(free) if first else 0)
+        dy_contract = tuple(range(start, start + len(other_free)))
+        numbers = ((dy_contract, tuple(other_free)), (tuple(range(n_batch)), tuple(other_batch)))
+        # the result's axes: batch, my free axes, then the contracted ones in the other operand's order
+        precision, kind = _turned(eq["precision"], first), eq["preferred_element_type"]
+        d = lax.dot_general(dy, other, numbers, precision=precision, preferred_element_type=kind)
+        by_other = [c for _, c in sorted(zip(other_contract, contract))]
+        order = [*batch, *free, *by_other]
+        d = lax.transpose(d, tuple(order.index(i) for i in range(mine.ndim)))
+        return lax.convert_element_type(d, mine.dtype)
+
+    return (
+        lambda: pulled(a, eq.x[1], contract0, contract1, batch0, batch1, True),
+        lambda: pulled(b, eq.x[0], contract1, contract0, batch1, batch0, False),
+    )
+
+
+def _turned(precision, first):
+    """The precision of (dy, other) from that of (x0, x1)."""
+    if not isinstance(precision, tuple):
+        return precision
+    return precision if first else precision[::-1]
+
+
+@rule("conv_general_dilated", needs=["x1", "x0"])
+def _(eq, dy):
+    """dX: the strided cotangent convolved with the flipped kernel; dK: the input convolved with the cotangent."""
+    dims, groups, batches = eq["dimension_numbers"], eq["feature_group_count"], eq["batch_group_count"]
+    lhs, rhs, out = dims.lhs_spec, dims.rhs_spec, dims.out_spec
+    strides, padding = eq["window_strides"], eq["padding"]
+    lhs_dilation, rhs_dilation = eq["lhs_dilation"], eq["rhs_dilation"]
+    x, k = eq.in_avals
+    size_x = [(x.shape[d] - 1) * n + 1 if x.shape[d] else 0 for d, n in zip(lhs[2:], lhs_dilation)]
+    size_k = [(k.shape[d] - 1) * n + 1 for d, n in zip(rhs[2:], rhs_dilation)]
+    size_y = [(dy.shape[d] - 1) * n + 1 for d, n in zip(out[2:], strides)]
+    kind = {"precision": eq["precision"], "preferred_element_type": eq["preferred_element_type"]}
+
+    def d_input():
+        kernel = lax.rev(eq.x[1], rhs[2:])
+        spec = (rhs[1], rhs[0], *rhs[2:])  # in and out change places
+        if groups * batches > 1:
+            kernel = _move_groups(kernel, groups * batches, rhs[0], rhs[1])
+        low = [n - p - 1 for n, (p, _) in zip(size_k, padding)]
+        high = [nx + nk - 1 - ny - lo for nx, nk, ny, lo in zip(size_x, size_k, size_y, low)]
+        numbers = lax.ConvDimensionNumbers(out, spec, lhs)
+        d = lax.conv_general_dilated(
+            dy, kernel, lhs_dilation, list(zip(low, high)), strides, rhs_dilation, numbers, feature_group_count=groups * batches, **kind
+        )
+        if batches > 1:
+            d = _move_groups(d, batches, lhs[1], lhs[0])
+        return lax.convert_element_type(d, x.dtype)
+
+    def d_kernel():
+        """Batch and features change places, and so do the two kinds of groups."""
+        low = [p for p, _ in padding]
+        high = [ny + nk - 1 - nx - lo for nx, nk, ny, lo in zip(size_x, size_k, size_y, low)]
+        numbers = lax.ConvDimensionNumbers((lhs[1], lhs[0], *lhs[2:]), (out[1], out[0], *out[2:]), (rhs[1], rhs[0], *rhs[2:]))
+        d = lax.conv_general_dilated(
+            eq.x[0], dy, rhs_dilation, list(zip(low, high)), lhs_dilation, strides, numbers, feature_group_count=batches,
+            batch_group_count=groups, **kind,
+        )
+        return lax.convert_element_type(d, k.dtype)
+
+    return d_input, d_kernel
+
+
+def _move_groups(x, groups, source, target):
+    """Split `groups` off the front of one axis and put them in front of another."""
+    shape = list(x.shape)
+    apart = lax.reshape(x, (*shape[:source], groups, shape[source] // groups, *shape[source + 1 :]))
+    t = target + (target > source)
+    order = [i for i in range(apart.ndim) if i != source]
+    order.insert(order.index(t), source)
+    moved = lax.transpose(apart, tuple(order))
+    shape[source] //= groups
+    shape[target] *= groups
+    return lax.reshape(moved, tuple(shape))

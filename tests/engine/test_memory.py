@@ -1,0 +1,65 @@
+"""Temporary bytes of the compiled gradient on plain code: the hand-written rules take no more than jax.grad."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import lax
+
+import bpjax
+
+
+def temporary_bytes(f, *args):
+    return jax.jit(f).lower(*args).compile().memory_analysis().temp_size_in_bytes
+
+
+def mlp(ws, x):
+    for w in ws:
+        x = jnp.tanh(x @ w)
+    return jnp.mean(x**2)
+
+
+def rnn(params, xs):
+    w, v = params
+
+    def step(h, x):
+        return jnp.tanh(x @ v + h @ w.T), None
+
+    return jnp.mean(lax.scan(step, jnp.zeros((xs.shape[1], w.shape[0])), xs)[0] ** 2)
+
+
+def checkpointed(ws, x):
+    for w in ws:
+        x = jax.checkpoint(lambda x, w: jnp.tanh(jnp.sin(x @ w)) * x)(x, w)
+    return jnp.mean(x**2)
+
+
+CASES = {
+    "mlp": (mlp, ([jnp.ones((256, 256))] * 4, jnp.ones((128, 256)))),
+    "rnn with w.T in its body": (rnn, ((jnp.ones((128, 128)), jnp.ones((32, 128))), jnp.ones((64, 16, 32)))),
+    "checkpointed blocks": (checkpointed, ([jnp.ones((256, 256))] * 4, jnp.ones((128, 256)))),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_more_temporary_bytes_than_jax_grad(case):
+    f, args = CASES[case]
+    hand, auto = temporary_bytes(bpjax.grad(f), *args), temporary_bytes(jax.grad(f), *args)
+    assert hand <= auto, f"hand {hand}, jax.grad {auto}"
+
+
+def test_marking_an_op_costs_jax_grad_nothing():
+    def act(x):
+        return jnp.sin(x) * jnp.tanh(x)
+
+    marked = bpjax.op(act)
+
+    def loss(act):
+        def f(ws, x):
+            for w in ws:
+                x = act(x @ w)
+            return jnp.mean(x**2)
+
+        return f
+
+    args = [jnp.ones((256, 256))] * 4, jnp.ones((128, 256))
+    assert temporary_bytes(jax.grad(loss(marked)), *args) == temporary_bytes(jax.grad(loss(act)), *args)

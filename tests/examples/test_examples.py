@@ -1,0 +1,106 @@
+"""Each example runs as a function, and what it claims is true."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from examples import any_jax_code, by_hand, hessian_vector, own_layer, worked_example, xor
+
+RIGHT = {
+    "a1": 0.21, "a2": 0.315, "y3": 0.552308, "y4": 0.578105, "a3": 0.685987, "y5": 0.665074, "error": -0.165074, "delta5": -0.036770,
+    "delta3": -0.002728, "delta4": -0.008071, "new w23": 0.878743, "new w13": 0.279691, "new w11": 0.199045, "new w12": 0.297175,
+    "new w21": 0.198091, "new w22": 0.294350, "then y3": 0.551895, "then y4": 0.576899, "then y5": 0.659554, "then error": -0.159554,
+}  # fmt: skip
+
+
+def test_worked_example_gives_the_right_quantities_to_six_digits():
+    found = worked_example.quantities()
+    assert {name: round(value, 6) for name, value in found.items()} == RIGHT
+    assert set(worked_example.ARTICLE) == set(RIGHT)
+
+
+def test_worked_example_reaches_its_limits_after_74_and_132_updates():
+    assert worked_example.updates_until(0.01, 0.001) == [74, 132]
+
+
+@pytest.mark.parametrize("module", [worked_example, xor, by_hand, own_layer, any_jax_code, hessian_vector], ids=lambda m: m.__name__)
+def test_example_runs(module, capsys):
+    module.main()
+    assert capsys.readouterr().out
+
+
+@pytest.fixture
+def data(x64):
+    return jnp.array(xor.X, float), jnp.array(xor.Y, float)
+
+
+def test_xor_written_out_is_the_gradient_of_half_the_sum_of_squares(data):
+    p = xor.initial(jax.random.key(3))
+    expected = jax.grad(lambda p: jnp.sum((data[1] - xor.feedforward(p, data[0])[1]) ** 2) / 2)(p)
+    for gradient in (xor.explicit, *xor.GRADIENTS.values()):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15), gradient(p, *data), expected)
+
+
+def test_xor_ends_within_a_tenth_of_its_targets_from_19_of_20_seeds(data):
+    starts = jax.vmap(lambda seed: xor.initial(jax.random.key(seed)))(jnp.arange(20))
+    ends, _, _ = jax.vmap(lambda p: xor.train(p, *data, 10_000, 0.1, xor.GRADIENTS["bpjax.grad"]))(starts)
+    outputs = jax.vmap(lambda p: xor.feedforward(p, data[0])[1])(ends)
+    assert (jnp.abs(outputs - data[1]).max((1, 2)) < 0.1).sum() >= 19
+
+
+@pytest.mark.parametrize("name", xor.GRADIENTS)
+def test_xor_takes_the_10000_steps_of_plain_numpy(data, name):
+    start = xor.initial(jax.random.key(0))
+    _, losses, weights = xor.train(start, *data, 10_000, 0.1, xor.GRADIENTS[name], record=_flat)
+    expected = []
+    xor.train_in_numpy(start, *map(np.asarray, data), 10_000, 0.1, lambda p, value: expected.append((value, _flat_numpy(p))))
+    np.testing.assert_allclose(losses, [value for value, _ in expected], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(weights, np.stack([p for _, p in expected]), rtol=0, atol=1e-9)
+
+
+def _flat(p):
+    return jnp.concatenate([w.ravel() for w in jax.tree.leaves(p)])
+
+
+def _flat_numpy(p):
+    return np.concatenate([p[name].ravel() for name in sorted(p)])
+
+
+def test_xor_printout_has_the_epochs_of_the_article(capsys):
+    network = xor.NeuralNetwork(2, 4, 1)
+    network.train(jnp.array(xor.X, float), jnp.array(xor.Y, float), 10_000, 0.1)
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == ["Epoch 0", "Epoch 4000", "Epoch 8000"]
+
+
+def test_by_hand_equals_jax_grad(x64):
+    params, x, labels = by_hand.example_args()
+    value, gradient = by_hand.loss_and_gradient(params, x, labels)
+    expected_value, expected = jax.value_and_grad(by_hand.loss)(params, x, labels)
+    np.testing.assert_allclose(value, expected_value, rtol=1e-12)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-15), gradient, expected)
+
+
+def test_by_hand_learns():
+    losses = by_hand.train()[1]
+    assert losses[-1] < losses[0] / 4
+
+
+def test_own_layer_is_right_and_its_planted_mistake_is_blamed():
+    right, wrong = own_layer.reports()
+    right.assert_ok()
+    assert not wrong.ok
+    assert "swish" in str(wrong)
+    assert own_layer.reports()[0].ok  # the mistake was taken back
+
+
+@pytest.mark.parametrize("check", [any_jax_code.of_equinox, any_jax_code.of_flax], ids=["equinox", "flax"])
+def test_untouched_model_passes(x64, check):
+    check().assert_ok()
+
+
+def test_hessian_vector_products_are_equal(x64):
+    args = hessian_vector.example()
+    exact = jax.jvp(lambda w: jax.grad(hessian_vector.loss)(w, *args[2:]), (args[0],), (args[1],))[1]
+    for way in hessian_vector.WAYS:
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12), jax.jit(way)(*args), exact)

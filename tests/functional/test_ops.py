@@ -1,0 +1,207 @@
+"""Every op, by hand and by JAX, over the list of cases."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import bpjax
+import bpjax.functional as F
+from bpjax.engine import Op
+
+import importlib.util  # noqa: E402
+import pathlib  # noqa: E402
+import sys  # noqa: E402
+
+_spec = importlib.util.spec_from_file_location("functional_cases", pathlib.Path(__file__).with_name("cases.py"))
+cases = sys.modules["functional_cases"] = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(cases)
+CASES = cases.CASES
+
+each = pytest.mark.parametrize("case", CASES, ids=[c.id for c in CASES])
+one_per_op = pytest.mark.parametrize("case", [c for c in CASES if c.first], ids=[c.op for c in CASES if c.first])
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+        yield
+
+
+def norm(x):
+    return float(np.linalg.norm(np.asarray(x, np.float64).ravel()))
+
+
+def assert_same(hand, auto, dy_size=1.0, relative=1e-10, absolute=1e-13):
+    whole = max(dy_size, *(norm(a) for a in auto))
+    for i, (h, a) in enumerate(zip(hand, auto, strict=True)):
+        assert h.shape == a.shape and h.dtype == a.dtype
+        assert norm(h - a) <= relative * norm(a) + absolute * whole, f"argument {i}: off by {norm(h - a)} of {norm(a)}"
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """The names of the ops whose backward ran."""
+    names = []
+    original = Op._declared
+
+    def counting(self, half):
+        if half == "backward":
+            names.append(self.__name__)
+        return original(self, half)
+
+    monkeypatch.setattr(Op, "_declared", counting)
+    return names
+
+
+def cotangents(y):
+    """Random, zero, and a sum of two."""
+    keys = jax.random.split(jax.random.key(3), 2)
+    u, v = (jax.random.normal(k, y.shape, y.dtype) for k in keys)
+    return {"random": u, "zero": jnp.zeros_like(y), "combination": 2 * u - 3 * v}
+
+
+@each
+def test_hand_is_auto(case, called):
+    args = tuple(map(jnp.asarray, case.args))
+    assert all(a.dtype == jnp.float64 for a in args)
+
+    @jax.jit
+    def program(*args):
+        y, back = bpjax.vjp(case.f, *args)
+        formula, auto = jax.vjp(case.f, *args)
+        return y, formula, {n: (back(dy), auto(dy)) for n, dy in cotangents(y).items()}
+
+    y, formula, results = program(*args)
+    assert set(called) == {case.op}, "the sweep did not recognise the op"
+    np.testing.assert_allclose(y, formula, rtol=1e-13, atol=1e-300)
+    for name, (hand, auto) in results.items():
+        assert all(np.isfinite(h).all() for h in hand)
+        assert_same(hand, auto, 0.0 if name == "zero" else norm(cotangents(y)[name]))
+
+
+@one_per_op
+def test_under_vmap(case):
+    batched = tuple(jnp.stack([a, 0.9 * a]) for a in map(jnp.asarray, case.args))
+
+    def pull(vjp, *args):
+        y, back = vjp(case.f, *args)
+        return back(cotangents(y)["random"])
+
+    hand, auto = jax.jit(lambda *a: [jax.vmap(lambda *b, v=v: pull(v, *b))(*a) for v in (bpjax.vjp, jax.vjp)])(*batched)
+    assert_same(hand, auto)
+
+
+@one_per_op
+def test_of_a_vmap(case):
+    batched = tuple(jnp.stack([a, 0.9 * a]) for a in map(jnp.asarray, case.args))
+
+    def pull(vjp, *args):
+        y, back = vjp(jax.vmap(case.f), *args)
+        return back(cotangents(y)["random"])
+
+    hand, auto = jax.jit(lambda *a: [pull(v, *a) for v in (bpjax.vjp, jax.vjp)])(*batched)
+    assert_same(hand, auto)
+
+
+def loss_of(case):
+    return lambda *args: jnp.sum(jnp.sin(case.f(*args)))
+
+
+@one_per_op
+def test_in_a_scan(case, called):
+    args = tuple(map(jnp.asarray, case.args))
+
+    def scanned(*args):
+        def step(total, s):
+            return total + loss_of(case)(args[0] * s, *args[1:]), None
+
+        return jax.lax.scan(step, jnp.zeros(()), jnp.array([0.5, 0.8, 0.9]))[0]
+
+    numbers = tuple(range(len(args)))
+    hand, auto = jax.jit(lambda *a: [g(scanned, numbers)(*a) for g in (bpjax.grad, jax.grad)])(*args)
+    assert case.op in called
+    assert_same(hand, auto)
+
+
+@one_per_op
+def test_second_order(case):
+    args = tuple(map(jnp.asarray, case.args))
+    numbers = tuple(range(len(args)))
+
+    def second(grad, outer):
+        def of_gradient(*args):
+            return sum(jnp.sum(jnp.cos(g + i)) for i, g in enumerate(grad(loss_of(case), numbers)(*args)))
+
+        return outer(of_gradient, numbers)
+
+    assert case.smooth
+    pairs = [(bpjax.grad, bpjax.grad), (bpjax.grad, jax.grad), (jax.grad, jax.grad)]
+    *hands, auto = jax.jit(lambda *a: [second(*pair)(*a) for pair in pairs])(*args)
+    for hand in hands:
+        assert_same(hand, auto, relative=1e-9, absolute=1e-12)
+
+
+@one_per_op
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
+def test_low_precision(case, dtype):
+    args = tuple(jnp.asarray(a, dtype) for a in case.args)
+
+    def pull(vjp, args, dy=None):
+        y, back = vjp(case.f, *args)
+        return y, back(cotangents(y)["random"] if dy is None else dy)
+
+    with jax.enable_x64(False):
+        y, hand = jax.jit(lambda *a: pull(bpjax.vjp, a))(*args)
+        _, auto = jax.jit(lambda *a: pull(jax.vjp, a))(*args)
+        dy = np.asarray(cotangents(y)["random"], np.float64)
+    _, truth = pull(jax.vjp, [jnp.asarray(a, jnp.float64) for a in args], jnp.asarray(dy))
+    assert y.dtype == dtype
+    for a, h, o, t in zip(args, hand, auto, truth, strict=True):
+        assert h.dtype == a.dtype and h.shape == a.shape
+        h, o, t = (np.asarray(v, np.float64) for v in (h, o, t))
+        assert norm(h - t) <= 2 * norm(o - t) + 2 * float(jnp.finfo(dtype).eps) * norm(t)
+
+
+def test_every_op_has_a_case():
+    assert {n for n in F.__all__ if isinstance(getattr(F, n), Op)} == {c.op for c in CASES}
+
+
+def test_pytorchs_conventions_at_kinks():
+    zero = jnp.zeros(())
+    for f, expected in [(F.relu, 0.0), (F.leaky_relu, 0.01), (F.elu, 1.0), (lambda x: F.l1_loss(x, zero), 0.0)]:
+        assert bpjax.grad(f)(zero) == jax.grad(f)(zero) == expected
+    ties = bpjax.grad(lambda x: F.max_pool2d(x, 2).sum())(jnp.ones((1, 2, 2)))
+    assert ties.tolist() == [[[1.0, 0.0], [0.0, 0.0]]]
+
+
+def test_all_rows_ignored_gives_nan_and_no_gradient():
+    f = lambda z: F.cross_entropy(z, jnp.full(3, -100))  # noqa: E731
+    z = jnp.ones((3, 4))
+    assert jnp.isnan(f(z)) and not bpjax.grad(f)(z).any() and not jax.grad(f)(z).any()
+
+
+def test_a_class_or_an_index_out_of_range_is_nan():
+    assert jnp.isnan(F.cross_entropy(jnp.ones((1, 3)), jnp.array([3]))) and jnp.isnan(F.cross_entropy(jnp.ones((1, 3)), jnp.array([-1])))
+    assert jnp.isnan(F.embedding(jnp.array([-1]), jnp.ones((2, 2)))).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: F.mse_loss(jnp.ones(2), jnp.ones((2, 1))), "one shape"),
+        (lambda: F.softmax(jnp.ones(2)), "dim=-1"),
+        (lambda: F.dropout(jnp.ones(2)), "rng"),
+        (lambda: F.dropout(jnp.ones(2), 1.5), "p must"),
+        (lambda: F.gelu(jnp.ones(2), "x"), "approximate"),
+        (lambda: F.layer_norm(jnp.ones((2, 3)), (2,)), r"\(2, 3\)"),
+        (lambda: F.batch_norm(jnp.ones((1, 3)), None, None, training=True), "more than 1 value"),
+        (lambda: F.cross_entropy(jnp.ones((2, 3)), jnp.zeros((3,), int)), "target"),
+        (lambda: F.conv2d(jnp.ones((1, 3, 4, 4)), jnp.ones((1, 2, 1, 1))), "groups"),
+        (lambda: F.max_pool2d(jnp.ones((1, 3, 3)), 2, padding=2), "padding"),
+        (lambda: F.mse_loss(jnp.ones(2), jnp.ones(2), reduction="average"), "reduction"),
+    ],
+)
+def test_errors_say_what_is_wrong(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

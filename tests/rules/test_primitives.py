@@ -1,0 +1,122 @@
+"""Every case of the table: hand against jax.vjp, with random, zero and combined cotangents, in one compiled program."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import CASES
+from jax import lax
+
+import bpjax
+
+pytestmark = pytest.mark.usefixtures("x64")
+IDS = [f"{primitive}: {name}" for primitive, name, *_ in CASES]
+ROUNDS = ("convert_element_type", "reduce_precision")  # their backward rounds, so it is linear up to that
+FIRST = [i for i, c in enumerate(CASES) if c[0] not in [d[0] for d in CASES[:i]]]
+
+
+def close(hand, auto, relative=1e-10):
+    for h, a in zip(jax.tree.leaves(hand), jax.tree.leaves(auto), strict=True):
+        assert h.shape == a.shape and h.dtype == a.dtype
+        h, a = np.asarray(h, np.float64), np.asarray(a, np.float64)
+        with np.errstate(invalid="ignore"):
+            difference = np.where((h == a) | (np.isnan(h) & np.isnan(a)), 0, h - a)
+        assert np.linalg.norm(difference) <= relative * np.linalg.norm(a[np.isfinite(a)]) + 1e-13
+
+
+def primitives(jaxpr):
+    """The names of all primitives in a jaxpr, and in those inside it."""
+    for eqn in jaxpr.eqns:
+        yield eqn.primitive.name
+        for value in jax.tree.leaves(list(eqn.params.values()), is_leaf=lambda v: hasattr(v, "eqns")):
+            if hasattr(value, "eqns"):
+                yield from primitives(value)
+
+
+@pytest.mark.parametrize("i", range(len(CASES)), ids=IDS)
+def test_hand_agrees_with_jax_vjp(i):
+    primitive, _, f, args, _ = CASES[i]
+    args = tuple(map(jnp.asarray, args))
+    if primitive != "logsumexp":
+        assert primitive in set(primitives(jax.make_jaxpr(f)(*args))), "the case does not reach its primitive"
+
+    @jax.jit
+    def program(args, u, v):
+        _, hand = bpjax.vjp(f, *args)
+        _, auto = jax.vjp(f, *args)
+        zero, both = jax.tree.map(jnp.zeros_like, u), jax.tree.map(lambda a, b: 2 * a - 3 * b, u, v)
+        return (hand(u), hand(v), hand(zero), hand(both)), (auto(u), auto(v))
+
+    rng = np.random.default_rng(1)
+    u, v = (jax.tree.map(lambda o: jnp.asarray(rng.normal(size=o.shape), o.dtype), jax.eval_shape(f, *args)) for _ in range(2))
+    (hu, hv, h0, hb), (au, av) = program(args, u, v)
+    close(hu, au)
+    close(hv, av)
+    assert all(np.all(np.nan_to_num(x) == 0) for x in jax.tree.leaves(h0))
+    if all(np.all(np.isfinite(x)) for x in jax.tree.leaves((hu, hv))):
+        lowest = 1e-2 if primitive in ROUNDS else 1e-9
+        close(hb, jax.tree.map(lambda a, b: 2 * a - 3 * b, hu, hv), lowest)
+
+
+@pytest.mark.parametrize("i", FIRST, ids=[IDS[i] for i in FIRST])
+def test_under_vmap_scan_second_order_and_low_precision(i):
+    _, _, f, args, smooth = CASES[i]
+    args = tuple(map(jnp.asarray, args))
+
+    def loss(*args):
+        return sum(jnp.sum(jnp.sin(o)) for o in jax.tree.leaves(f(*args)))
+
+    def squared(gradient):
+        return lambda *args: sum(jnp.sum(jnp.cos(g)) for g in gradient(loss, argnums=tuple(range(len(args))))(*args))
+
+    def batched(*args):
+        return jnp.sum(jax.vmap(loss)(*args))
+
+    def scanned(*args):
+        return lax.scan(lambda c, x: (c + loss(*x), None), 0.0, args)[0]
+
+    @jax.jit
+    def program(args):
+        n = tuple(range(len(args)))
+        batch = tuple(jnp.stack([a, a]) for a in args)
+        out = {}
+        for name, derivative in (("hand", bpjax.grad), ("auto", jax.grad)):
+            out[name] = [derivative(batched, n)(*batch), jax.vmap(derivative(loss, n))(*batch), derivative(scanned, n)(*batch)]
+            out[name] += [derivative(squared(derivative), n)(*args)] if smooth else []
+        return out
+
+    out = program(args)
+    close(out["hand"], out["auto"], 1e-8)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("i", FIRST, ids=[IDS[i] for i in FIRST])
+def test_in_low_precision(i, dtype):
+    primitive, _, f, args, _ = CASES[i]
+    if primitive in ("bessel_i0e", "bessel_i1e", "convert_element_type") and dtype == "bfloat16":
+        dtype = "float32"
+    args = tuple(jnp.asarray(a, dtype) for a in args)
+
+    def loss(*args):
+        return sum(jnp.sum(o.astype(jnp.float32)) for o in jax.tree.leaves(f(*args)))
+
+    n = tuple(range(len(args)))
+    hand, auto = jax.jit(lambda args: (bpjax.grad(loss, n)(*args), jax.grad(loss, n)(*args)))(args)
+    close(hand, auto, 64 * float(jnp.finfo(dtype).eps))
+
+
+def test_placement_passes_the_cotangent_through():
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    for f in (lambda x: lax.with_sharding_constraint(x * x, sharding), lambda x: jax.device_put(x * x, jax.devices()[0])):
+        close(jax.jit(bpjax.grad(lambda x, f=f: f(x).sum()))(jnp.arange(3.0)), 2 * jnp.arange(3.0))
+
+
+@pytest.mark.parametrize("f, words", [
+    (lambda x: jnp.ones(3).at[jnp.array([0, 0])].multiply(x).sum(), "unique_indices"),
+    (lambda x: lax.polygamma(x, x).sum(), "order of polygamma"),
+    (lambda x: lax.betainc(x, x, x / 9).sum(), "betainc"),
+    (lambda x: x.at[0].apply(jnp.sin).sum(), "scatter_apply"),
+], ids=["repeated factors", "the order of polygamma", "a in betainc", "scatter_apply"])
+def test_what_has_no_derivative_is_refused(f, words):
+    with pytest.raises(bpjax.NoRuleError, match=words):
+        bpjax.grad(f)(jnp.array([1.0, 2.0]))
