@@ -32,18 +32,26 @@ def sigmoid_derivative(y):
     return y * (1 - y)
 
 
-def feedforward(p, X, sigmoid=F.sigmoid):
-    hidden = sigmoid(X @ p["weights_input_hidden"] + p["bias_hidden"])
-    return hidden, sigmoid(hidden @ p["weights_hidden_output"] + p["bias_output"])
+def layer(x, weights, bias):
+    return F.sigmoid(F.linear(x, weights.T, bias[0]))
+
+
+def layer_in_numpy(x, weights, bias):
+    return 1 / (1 + np.exp(-(x @ weights + bias)))
+
+
+def feedforward(p, X, layer=layer):
+    hidden = layer(X, p["weights_input_hidden"], p["bias_hidden"])
+    return hidden, layer(hidden, p["weights_hidden_output"], p["bias_output"])
 
 
 def loss(p, X, y):
     return jnp.sum((y - feedforward(p, X)[1]) ** 2) / 2
 
 
-def explicit(p, X, y, sigmoid=F.sigmoid):
+def explicit(p, X, y, layer=layer):
     """The gradient of `loss`, written out: a delta for each unit, layer by layer."""
-    hidden, output = feedforward(p, X, sigmoid)
+    hidden, output = feedforward(p, X, layer)
     output_delta = (y - output) * sigmoid_derivative(output)
     hidden_delta = output_delta @ p["weights_hidden_output"].T * sigmoid_derivative(hidden)
     return {
@@ -70,10 +78,9 @@ def train(p, X, y, epochs, learning_rate, gradient, record=lambda p: ()):
 def train_in_numpy(p, X, y, epochs, learning_rate, on_epoch=lambda p, value: None):
     """The same mathematics in plain NumPy, one epoch after another."""
     p = {name: np.array(w) for name, w in p.items()}
-    sigmoid = lambda a: 1 / (1 + np.exp(-a))
     for _ in range(epochs):
-        value = np.mean((y - feedforward(p, X, sigmoid)[1]) ** 2)
-        for name, dw in explicit(p, X, y, sigmoid).items():
+        value = np.mean((y - feedforward(p, X, layer_in_numpy)[1]) ** 2)
+        for name, dw in explicit(p, X, y, layer_in_numpy).items():
             p[name] -= learning_rate * dw
         on_epoch(p, value)
     return p

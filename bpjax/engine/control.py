@@ -155,7 +155,7 @@ class _Scan(Rule):
         for v in program.outvars[n_out:]:
             if isinstance(v, Literal):
                 where.append(("value", n_inside + len(literals)))
-                literals.append(v.val)
+                literals.append(jaxprs.literal(v))
                 continue
             if v not in place:
                 place[v] = ("step", len(stacked))

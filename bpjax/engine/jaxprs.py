@@ -70,9 +70,9 @@ def shape_of(aval) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=getattr(aval, "weak_type", False))
 
 
-def is_drop(var) -> bool:
-    """Whether an equation's output is one that nobody reads."""
-    return type(var).__name__ == "DropVar"
+def literal(atom) -> Any:
+    """The value of a literal, as an array (JAX keeps numbers as Python's)."""
+    return atom.val if hasattr(atom.val, "shape") else np.asarray(atom.val, atom.aval.dtype)
 
 
 # ---- equations that hold equations ----

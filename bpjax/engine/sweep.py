@@ -165,7 +165,7 @@ def run(program: Program, values: Sequence[Any], active: Sequence[bool] = (), ke
     is_active = dict(zip(program.invars, active))
 
     def read(atom):
-        return atom.val if isinstance(atom, Literal) else env[atom]
+        return jaxprs.literal(atom) if isinstance(atom, Literal) else env[atom]
 
     def activity(atom):
         return not isinstance(atom, Literal) and is_active.get(atom, False)

@@ -1,5 +1,7 @@
 """Losses. Each takes PyTorch's arguments; `size_average` and `reduce` are PyTorch's deprecated ones, kept for the order."""
 
+import math
+
 import jax.numpy as jnp
 from jax import lax
 
@@ -349,7 +351,7 @@ def _bce_of_logits(z, t, p):
 
 
 def _softplus_of_minus(z):
-    return jnp.maximum(-z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
+    return jnp.logaddexp(-z, 0)  # written with max and abs, jax.grad would be off by 1/2 at z = 0
 
 
 # -- what the losses share ----------------------------------------------------------------------------------------------
@@ -391,10 +393,7 @@ def _both(dx, x, t):
 
 
 def _broadcast_size(*arrays):
-    size = 1
-    for n in jnp.broadcast_shapes(*(a.shape for a in arrays if a is not None)):
-        size *= n
-    return size
+    return math.prod(jnp.broadcast_shapes(*(a.shape for a in arrays if a is not None)))
 
 
 def _unbroadcast(d, like):

@@ -1,5 +1,7 @@
 """Masks kept between forward and backward, 8 to the byte."""
 
+import math
+
 import jax.numpy as jnp
 
 
@@ -11,17 +13,10 @@ def pack(mask):
 def unpack(packed, shape):
     """The boolean array of this shape that was packed."""
     axis = _axis(shape)
-    count = shape[-1] if axis == -1 else _size(shape)
+    count = shape[-1] if axis == -1 else math.prod(shape)
     return jnp.unpackbits(packed, axis=axis, count=count).reshape(shape).astype(bool)
 
 
 def _axis(shape):
     """Along the last axis where that wastes no bit (leading axes, and their sharding, stay), otherwise flat."""
     return -1 if shape and shape[-1] % 8 == 0 and shape[-1] > 0 else None
-
-
-def _size(shape):
-    size = 1
-    for n in shape:
-        size *= n
-    return size

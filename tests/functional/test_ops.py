@@ -4,19 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from op_cases import CASES
 
 import bpjax
 import bpjax.functional as F
 from bpjax.engine import Op
-
-import importlib.util  # noqa: E402
-import pathlib  # noqa: E402
-import sys  # noqa: E402
-
-_spec = importlib.util.spec_from_file_location("functional_cases", pathlib.Path(__file__).with_name("cases.py"))
-cases = sys.modules["functional_cases"] = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(cases)
-CASES = cases.CASES
 
 each = pytest.mark.parametrize("case", CASES, ids=[c.id for c in CASES])
 one_per_op = pytest.mark.parametrize("case", [c for c in CASES if c.first], ids=[c.op for c in CASES if c.first])

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import jax.extend.core.primitives as primitives
-from cases import CASES
+from primitive_cases import CASES
 
 import bpjax  # noqa: F401  fills the table
 from bpjax.engine import RULES

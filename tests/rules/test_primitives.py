@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import CASES
+from primitive_cases import CASES
 from jax import lax
 
 import bpjax
