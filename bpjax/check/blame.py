@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..engine import Record, Rule, Watch, run, substituted_rules, sweep
-from ..engine import jaxprs
+from ..engine import Record, Rule, Watch, jaxprs, run, substituted_rules, sweep, unrecognised
+from .oracles import compiled, cotangents
 
 
 class Blame(NamedTuple):
@@ -18,7 +18,7 @@ class Blame(NamedTuple):
     source: str
     path: str
     line: str
-    argument: int
+    what: str
     step: int | None
     cause: str
 
@@ -26,7 +26,7 @@ class Blame(NamedTuple):
         at = f' at "{self.path}"' if self.path else ""
         step = f", scan step {self.step}" if self.step is not None else ""
         line = f", called at {self.line}" if self.line else ""
-        return f"{self.rule} ({self.source}){at}{step}{line}: cotangent of argument {self.argument}: {self.cause}"
+        return f"{self.rule} ({self.source}){at}{step}{line}: {self.what}: {self.cause}"
 
 
 class _Replayed(Rule):
@@ -39,22 +39,22 @@ class _Replayed(Rule):
         return self.rule.active_outputs(eqn, active)
 
     def remember(self, eqn, values, outputs, active, saved):
-        return saved[0], self.rule.remember(eqn, values, outputs, active, saved[1])
+        return list(values), list(outputs), self.rule.remember(eqn, values, outputs, active, saved[2])
 
     def forward(self, eqn, values, active, keep=None):
         outputs, saved = self.rule.forward(eqn, values, active, keep)
-        return outputs, (list(values), saved)
+        return outputs, (list(values), list(outputs), saved)
 
     def backward(self, record, dys, watch):
-        values, saved = record.saved
-        inner = Record(record.eqn, self.rule, record.active, record.path, saved)
+        values, outputs, saved = record.saved
+        inner = Record(record.eqn, self.rule, record.active, record.place, saved)
         dxs = _materialized(inner, self.rule.backward(inner, dys, watch))
-        if watch is not None and record.eqn.primitive.name not in ("name",):
-            watch.found.append((record, self._audit(inner, values, dys, dxs)))
+        if watch is not None:
+            watch.found.append((record, self._audit(inner, values, outputs, dys, dxs)))
         return dxs
 
-    def _audit(self, inner: Record, values, dys, dxs) -> dict:
-        """Hand and automatic cotangents of this equation, for the cotangents it saw and for random ones."""
+    def _audit(self, inner: Record, values, outputs, dys, dxs) -> dict:
+        """By hand and automatically: the equation's value, and its cotangents for the ones it saw and for random ones."""
         eqn = inner.eqn
         on = [i for i, a in enumerate(inner.active) if a]
         outs = [i for i, dy in enumerate(dys) if dy is not None]
@@ -66,7 +66,7 @@ class _Replayed(Rule):
             out = jaxprs.bind(eqn, full)
             return [out[i] for i in outs]
 
-        _, back = jax.vjp(plain, *(values[i] for i in on))
+        formula, back = jax.vjp(plain, *(values[i] for i in on))
         keys = jax.random.split(self.key, len(outs))
         random = list(dys)
         for i, k in zip(outs, keys):
@@ -75,7 +75,7 @@ class _Replayed(Rule):
         return {
             "seen": ([dxs[i] for i in on], list(back([dys[i] for i in outs]))),
             "random": ([hand[i] for i in on], list(back([random[i] for i in outs]))),
-            "scale": sum(jnp.sum(jnp.square(dys[i].astype(jnp.float32))) for i in outs),
+            "value": ([outputs[i] for i in outs], list(formula)),
         }
 
 
@@ -90,42 +90,45 @@ def _materialized(record: Record, dxs) -> list:
     return out
 
 
-def wrong_rules(plain, leaves: Sequence[Any], cotangents, key, tolerance: float, explain) -> list[Blame]:
-    """The rules that disagree, from the end of the function. A rule inside a loop comes before the loop's own."""
+def wrong_rules(plain, leaves: Sequence[Any], key, tolerance: float, explain) -> tuple[list[Blame], list[str]]:
+    """The rules that disagree, from the end of the function; a rule inside a loop comes before the loop's own.
+
+    And the ops whose written backward was not asked, since they stand there vmapped or differentiated.
+    """
+    through_formula: list[str] = []
     found: list[tuple[Record, Any]] = []
 
     def replay(leaves):
         def replayed(eqn, rule):
-            inlined = eqn.primitive.name in ("jit", "pjit", "closed_call") and type(rule).__name__ == "_Inline"
-            return rule if inlined or isinstance(rule, _Replayed) else _Replayed(rule, key)
+            if (name := unrecognised(eqn)) and name not in through_formula:
+                through_formula.append(name)
+            return rule if rule.is_inlined or isinstance(rule, _Replayed) else _Replayed(rule, key)
 
         program, consts = jaxprs.trace(plain, *leaves)
         watch = Watch(lambda record, dys, dxs: None)
         with substituted_rules(replayed):
             outputs, tape = run(program, [*consts, *leaves], [False] * len(consts) + [True] * len(leaves))
-            sweep(tape, cotangents(outputs), watch)
+            sweep(tape, cotangents(key, outputs), watch)
         found[:] = watch.found
         return [value for _, value in watch.found]
 
-    audits = jax.jit(replay)(list(leaves))
+    audits = compiled(replay)(list(leaves))
     blames = []
     for (record, _), audit in zip(found, audits):
-        on = [i for i, a in enumerate(record.active) if a]
-        for kind in ("seen", "random"):
-            worst = _first_wrong(*audit[kind], tolerance, record)
+        inputs = [(f"cotangent of argument {i}", v.aval) for i, (v, a) in enumerate(zip(record.eqn.invars, record.active)) if a]
+        outputs = [("the forward's value", v.aval) for v, a in zip(record.eqn.outvars, record.rule.active_outputs(record.eqn, record.active)) if a]
+        for kind, compared in (("value", outputs), ("seen", inputs), ("random", inputs)):
+            worst = _first_wrong(*audit[kind], compared, tolerance, record)
             if worst is not None:
-                k, step, hand, auto = worst
-                blames.append(
-                    Blame(record.rule.name, record.rule.source, record.path, jaxprs.source_line(record.eqn), on[k], step, explain(hand, auto))
-                )
+                what, step, hand, auto = worst
+                blames.append(Blame(record.rule.name, record.rule.source, record.path, record.place.line, what, step, explain(hand, auto)))
                 break
-    return blames
+    return blames, through_formula
 
 
-def _first_wrong(hands, autos, tolerance, record):
-    for k, (hand, auto, i) in enumerate(zip(hands, autos, [i for i, a in enumerate(record.active) if a])):
+def _first_wrong(hands, autos, compared, tolerance, record):
+    for hand, auto, (what, aval) in zip(hands, autos, compared):
         hand, auto = np.asarray(hand, np.float64), np.asarray(auto, np.float64)
-        aval = record.eqn.invars[i].aval
         extra = hand.ndim - len(aval.shape)
         eps = max(float(jnp.finfo(v.aval.dtype).eps) for v in [*record.eqn.invars, *record.eqn.outvars] if jaxprs.is_differentiable(v.aval))
         limit = max(tolerance, 64 * eps) if eps > 1e-10 else tolerance
@@ -138,5 +141,5 @@ def _first_wrong(hands, autos, tolerance, record):
             same_nan = np.isnan(h) & np.isnan(a)
             difference = np.where(same_nan | (h == a), 0.0, h - a)
             if not np.linalg.norm(difference) <= limit * np.linalg.norm(np.nan_to_num(a)) + 1e-3 * limit * np.nan_to_num(whole):
-                return k, step, h, a
+                return what, step, h, a
     return None

@@ -1,7 +1,7 @@
 """`check_gradients` and `check_custom_vjp`: the oracles asked, the answers judged, the rule at fault named."""
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import engine
 from .blame import wrong_rules
-from .oracles import DIRECTIONS, ask
+from .oracles import DIRECTIONS, ask, compiled, cotangents
 from .report import Leaf, Report, cause
 
 RELATIVE = 1e-10  # of a leaf's norm, in float64
@@ -35,10 +35,14 @@ def check_gradients(f: Callable, *args, argnums: int | Sequence[int] = 0, has_au
     True
     """
 
+    @functools.wraps(f)
     def plain(*inner):
-        return f(*inner)[0] if has_aux else f(*inner)
+        out = f(*inner)
+        if has_aux and not (isinstance(out, tuple | list) and len(out) == 2):
+            raise TypeError(f"bpjax.check_gradients: with has_aux=True the function must return a pair (value, aux), got a {type(out).__name__}")
+        return out[0] if has_aux else out
 
-    return _check("bpjax.check_gradients", plain, lambda g: lambda *leaves: engine.vjp(g, *leaves), args, argnums, seed, numeric, replay=True)
+    return _check("bpjax.check_gradients", plain, lambda g: lambda *leaves: engine.vjp(g, *leaves), args, argnums, seed, numeric, engine.GradientError, replay=True)
 
 
 def check_custom_vjp(f: Callable, *args, argnums: int | Sequence[int] = 0, seed: int = 0, numeric: bool = True) -> Report:
@@ -62,16 +66,17 @@ def check_custom_vjp(f: Callable, *args, argnums: int | Sequence[int] = 0, seed:
 
         return both
 
-    return _check("bpjax.check_custom_vjp", plain, ruled, args, argnums, seed, numeric, replay=False)
+    return _check("bpjax.check_custom_vjp", plain, ruled, args, argnums, seed, numeric, (TypeError, ValueError), replay=False)
 
 
-def _check(title, plain, hand_vjp, args, argnums, seed, numeric, replay) -> Report:
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+def _check(title, plain, hand_vjp, args, argnums, seed, numeric, broken, replay) -> Report:
+    """`broken`: the errors by which a rule breaks its contract."""
+    numbers = engine.chosen_arguments(argnums if isinstance(argnums, int) else tuple(argnums), args)
     chosen = [args[n] for n in numbers]
     flat, tree = jax.tree_util.tree_flatten_with_path(chosen)
-    floating = [jnp.issubdtype(jnp.result_type(x), jnp.floating) for _, x in flat]
+    floating = [_is_floating(x) for _, x in flat]
     if not any(floating):
-        raise TypeError(f"{title}: arguments {numbers} hold no floating array to differentiate")
+        raise TypeError(f"{title}: argument {', '.join(map(str, numbers))} holds no floating array to differentiate; choose others by argnums=")
     paths = [_name(p, numbers) for (p, _), on in zip(flat, floating) if on]
     given = [jnp.asarray(x) for (_, x), on in zip(flat, floating) if on]
     dtype = jnp.result_type(*given)
@@ -85,7 +90,13 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, replay) -> Repo
             inner = jax.tree.unflatten(tree, [next(it) if on else x for (_, x), on in zip(flat, floating)])
             for n, value in zip(numbers, inner):
                 full[n] = value
-            return [o for o in jax.tree.leaves(function(*full)) if jnp.issubdtype(jnp.result_type(o), jnp.floating)]
+            outputs = jax.tree.leaves(function(*full))
+            if strange := [o for o in outputs if not engine.jaxprs.is_arraylike(o)]:
+                raise TypeError(f"{title}: the function must return arrays, got a {type(strange[0]).__name__} among them (has_aux=True takes (value, aux))")
+            outputs = [jnp.asarray(o) for o in outputs if _is_floating(o)]
+            if not outputs:
+                raise TypeError(f"{title}: the function returns no floating array, so there is nothing to differentiate")
+            return outputs
 
         return g
 
@@ -97,17 +108,22 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, replay) -> Repo
         with jax.enable_x64(True):
             g, leaves = on_leaves(True), [_widened(x) for x in given]
             try:
-                lossy = _loses_precision(g, leaves)
+                equations = list(engine.jaxprs.every_equation(jax.make_jaxpr(g)(*leaves)))
             except TypeError as error:  # a scan's carry, say, that data closed over keeps at float32
-                g, leaves, lossy = on_leaves(False), given, dtype
+                g, leaves = on_leaves(False), given
+                equations = list(engine.jaxprs.every_equation(jax.make_jaxpr(g)(*leaves)))
                 notes.append(f"judged in {dtype}: the function cannot be traced in float64 ({str(error).splitlines()[0]})")
+            lossy = _loses_precision(equations, leaves)
+            has_jvp = not any(e.primitive.name.startswith("custom_vjp_call") for e in equations)
+            if not has_jvp:
+                notes.append("jax.jvp not asked: the function holds a jax.custom_vjp, which has no forward derivative")
             if lossy and numeric:
                 notes.append("finite differences skipped: the function converts to a lower precision on the path")
             try:
-                answers = ask(hand_vjp(g), g, leaves, key, numeric and not lossy)
-            except engine.GradientError as error:
-                if isinstance(error, engine.NoRuleError):
-                    raise
+                answers = ask(hand_vjp(g), g, leaves, key, has_jvp, numeric and not lossy)
+            except engine.NoRuleError:
+                raise
+            except broken as error:
                 reduced = " A broadcast that was not reduced?" if "returned shape" in str(error) else ""
                 return Report(_head(title, dtype), [], [f"{error}{reduced}"], [str(error)], [])
             relative = RELATIVE if not lossy else 64 * float(jnp.finfo(lossy).eps)
@@ -117,11 +133,11 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, replay) -> Repo
                     findings.append(f"output {i}: the hand path's value differs from the formula's by up to {np.nanmax(np.abs(h - a)):.3g}: an op's forward")
             if replay:
                 sizes = {s for x in leaves for s in x.shape}
-                cotangents = _cotangents(key)
-                blame = wrong_rules(g, leaves, cotangents, key, relative, lambda h, a: cause(h, a, sizes))
+                blame, through_formula = wrong_rules(g, leaves, key, relative, lambda h, a: cause(h, a, sizes))
+                notes += [f"the written backward of {name} was not used: vmapped or differentiated, it goes through its formula" for name in through_formula]
         if jnp.finfo(dtype).bits < 64 and lossy != dtype:
             notes += _lower_precision(on_leaves(False), hand_vjp, given, answers, key, paths, findings)
-    if np.isfinite(answers.smallest):
+    if answers.smallest < 1:
         notes.append(f"finite differences could see a relative mistake of {answers.smallest:.0e}")
     return Report(_head(title, dtype), judged, findings, blame, notes)
 
@@ -130,19 +146,14 @@ def _head(title, dtype) -> str:
     return f"{title}   {jax.default_backend()} · verdict in float64, arguments {dtype} · highest · jax {jax.__version__}   3 oracles, {DIRECTIONS} directions"
 
 
-def _cotangents(key):
-    def of(outs):
-        if len(outs) == 1 and outs[0].shape == ():
-            return [jnp.ones((), outs[0].dtype)]
-        return [jax.random.normal(k, o.shape, o.dtype) for k, o in zip(jax.random.split(key, len(outs)), outs)]
-
-    return of
-
-
 def _name(path, numbers) -> str:
     first = f"argument {numbers[path[0].idx]}" if len(numbers) > 1 or len(path) == 1 else ""
     rest = ".".join(str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path[1:])
     return ".".join(p for p in (first, rest) if p)
+
+
+def _is_floating(x) -> bool:
+    return engine.jaxprs.is_arraylike(x) and jnp.issubdtype(jnp.result_type(x), jnp.floating)
 
 
 def _widened(x):
@@ -151,31 +162,14 @@ def _widened(x):
     return x
 
 
-def _loses_precision(g, leaves):
-    """The lowest floating type that the float64 trace converts to, or None."""
-    jaxpr = jax.make_jaxpr(g)(*leaves)
-    lowest = None
-    floats = [x.dtype for x in leaves]
-    if any(jnp.finfo(d).bits < 64 for d in floats):
-        return min(floats, key=lambda d: jnp.finfo(d).bits)
-    stack = [getattr(jaxpr, "jaxpr", jaxpr)]
-    while stack:
-        for eqn in stack.pop().eqns:
-            if eqn.primitive.name == "convert_element_type":
-                source, target = eqn.invars[0].aval.dtype, eqn.params["new_dtype"]
-                if jnp.issubdtype(source, jnp.floating) and jnp.issubdtype(target, jnp.floating) and jnp.finfo(target).bits < 64 == jnp.finfo(source).bits:
-                    if lowest is None or jnp.finfo(target).bits < jnp.finfo(lowest).bits:
-                        lowest = target
-            stack.extend(getattr(j, "jaxpr", j) for p in eqn.params.values() for j in _jaxprs_in(p))
-    return lowest
-
-
-def _jaxprs_in(parameter):
-    if hasattr(parameter, "eqns"):
-        yield parameter
-    elif isinstance(parameter, tuple | list):
-        for p in parameter:
-            yield from _jaxprs_in(p)
+def _loses_precision(equations, leaves):
+    """The lowest floating type in which the trace goes, or None where it is float64 throughout."""
+    types = [x.dtype for x in leaves]
+    for eqn in equations:
+        if eqn.primitive.name == "convert_element_type" and eqn.invars[0].aval.dtype == jnp.float64:
+            types.append(eqn.params["new_dtype"])
+    low = [t for t in types if jnp.issubdtype(t, jnp.floating) and jnp.finfo(t).bits < 64]
+    return min(low, key=lambda t: jnp.finfo(t).bits, default=None)
 
 
 def _judge(paths, answers, relative) -> list[Leaf]:
@@ -189,7 +183,7 @@ def _judge(paths, answers, relative) -> list[Leaf]:
         order = answers.order[i]
         zero = norm <= 1e-12 * max(whole, 1e-300) or not np.any(auto)
         agrees = bool(error <= limit)
-        forward = bool(answers.jvp_error[i] <= max(1e-8, 100 * relative)) or zero or not np.all(np.isfinite(auto))
+        forward = bool(np.isnan(answers.jvp_error[i]) or answers.jvp_error[i] <= max(1e-8, 100 * relative)) or zero or not np.all(np.isfinite(auto))
         numeric = bool(np.isnan(order) or order == -1 or order >= 1.5) or zero
         note = "" if agrees else _swapped(i, paths, answers) or cause(hand, auto, sizes)
         if agrees and zero:
@@ -215,8 +209,7 @@ def _swapped(i, paths, answers) -> str:
 
 def _lower_precision(g, hand_vjp, given, answers, key, paths, findings) -> list[str]:
     """float32 and below: the hand gradient may err against float64 twice as much as the automatic one."""
-    low = ask_derivatives(hand_vjp(g), g, given, key)
-    values, hands, autos = low
+    values, hands, autos = _derivatives(hand_vjp(g), g, given, key)
     eps = float(jnp.finfo(jnp.result_type(*given)).eps)
     if not all(np.allclose(v, w, rtol=1e3 * eps, atol=1e3 * eps, equal_nan=True) for v, w in zip(values, answers.auto_value)):
         return ["lower precision skipped: there the function is another one (its value differs beyond rounding)"]
@@ -231,12 +224,12 @@ def _lower_precision(g, hand_vjp, given, answers, key, paths, findings) -> list[
     return []
 
 
-def ask_derivatives(hand, plain, leaves, key):
-    @jax.jit
+def _derivatives(hand, plain, leaves, key):
+    @compiled
     def both(leaves):
         value, back = hand(*leaves)
         outs, auto_back = jax.vjp(plain, *leaves)
-        u = _cotangents(key)(outs)
+        u = cotangents(key, outs)
         return value, back(u), auto_back(u)
 
     return jax.tree.map(np.asarray, both(list(leaves)))

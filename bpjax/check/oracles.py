@@ -12,6 +12,12 @@ DIRECTIONS = 8
 STEPS = tuple(2.0**-k for k in range(4, 27))
 
 
+def compiled(f: Callable) -> Callable:
+    """`jax.jit` for what runs once or twice: on a CPU, LLVM's optimisation costs more than it saves (a small CNN: 21 s to 8 s)."""
+    on_cpu = jax.default_backend() == "cpu"
+    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0} if on_cpu else None)
+
+
 class Answers(NamedTuple):
     """What each oracle says of a function of flat arrays, as NumPy arrays."""
 
@@ -19,34 +25,37 @@ class Answers(NamedTuple):
     auto_value: list
     hand: list  # gradient leaves of the rule under test
     auto: list  # gradient leaves of jax.vjp of the plain formulas
-    jvp_error: np.ndarray  # per leaf: |<J v, u> - <v, J^T u>| / sum |v g|, the worst direction
+    jvp_error: np.ndarray  # per leaf: |<J v, u> - <v, J^T u>| / sum |v g|, the worst direction; nan: not asked
     order: np.ndarray  # per leaf: order of the Taylor remainder; nan: nothing to judge; -1: a kink
     smallest: float  # the smallest relative mistake that finite differences could have seen
 
 
-def ask(hand_vjp: Callable, plain: Callable, leaves: Sequence[Any], key, numeric: bool) -> Answers:
-    """Ask every oracle; `hand_vjp` and `plain` take flat leaves and return a flat list of outputs."""
+def cotangents(key, outs: Sequence[Any]) -> list:
+    """1 for a scalar function, else random ones."""
+    if len(outs) == 1 and outs[0].shape == ():
+        return [jnp.ones((), outs[0].dtype)]
+    return [jax.random.normal(k, o.shape, o.dtype) for k, o in zip(jax.random.split(key, len(outs)), outs)]
 
-    def cotangents(outs):
-        if len(outs) == 1 and outs[0].shape == ():
-            return [jnp.ones((), outs[0].dtype)]
-        keys = jax.random.split(key, len(outs))
-        return [jax.random.normal(k, o.shape, o.dtype) for k, o in zip(keys, outs)]
 
+def ask(hand_vjp: Callable, plain: Callable, leaves: Sequence[Any], key, forward: bool, numeric: bool) -> Answers:
+    """Ask every oracle; `hand_vjp` and `plain` take flat leaves and return a flat list of outputs.
+
+    `forward` says whether the function has a jvp, `numeric` whether finite differences are asked.
+    """
     def signed(leaf, k):
         sign = jnp.where(jax.random.bernoulli(k, 0.5, leaf.shape), 1, -1)
         return (sign * jax.random.uniform(jax.random.fold_in(k, 1), leaf.shape, minval=0.5, maxval=1.5)).astype(leaf.dtype)
 
-    @jax.jit
+    @compiled
     def derivatives(leaves):
         hand_value, hand_back = hand_vjp(*leaves)
         auto_value, auto_back = jax.vjp(plain, *leaves)
-        u = cotangents(auto_value)
+        u = cotangents(key, auto_value)
         return hand_value, auto_value, hand_back(u), auto_back(u)
 
-    @jax.jit
+    @compiled
     def adjoint_errors(leaves, hand):
-        u = cotangents(jax.eval_shape(plain, *leaves))
+        u = cotangents(key, jax.eval_shape(plain, *leaves))
 
         def of_leaf(i):
             def of_direction(k):
@@ -62,9 +71,9 @@ def ask(hand_vjp: Callable, plain: Callable, leaves: Sequence[Any], key, numeric
 
         return lax.map(of_leaf, jnp.arange(len(leaves)))
 
-    @jax.jit
+    @compiled
     def remainders(leaves, hand):
-        u = cotangents(jax.eval_shape(plain, *leaves))
+        u = cotangents(key, jax.eval_shape(plain, *leaves))
         v = [signed(x, jax.random.fold_in(key, j)) for j, x in enumerate(leaves)]
 
         def at(i, t):
@@ -79,7 +88,7 @@ def ask(hand_vjp: Callable, plain: Callable, leaves: Sequence[Any], key, numeric
         return lax.map(of_leaf, jnp.arange(len(leaves)))
 
     hand_value, auto_value, hand, auto = derivatives(list(leaves))
-    jvp_error = adjoint_errors(list(leaves), hand)
+    jvp_error = adjoint_errors(list(leaves), hand) if forward else np.full(len(leaves), np.nan)
     order, smallest = np.full(len(leaves), np.nan), np.nan
     if numeric:
         values, slopes = (np.asarray(a) for a in remainders(list(leaves), hand))

@@ -1,13 +1,13 @@
 """The algorithm: run and sweep, ops, rules, and the derivatives that stand on them. Knows no layer."""
 
 from . import control as _control  # noqa: F401  the rules of jit, scan, cond, checkpoint and custom rules
-from .derivatives import Backprop, as_custom_vjp, backprop, grad, is_naming, tag, value_and_grad, vjp
+from .derivatives import Backprop, as_custom_vjp, backprop, chosen_arguments, grad, is_naming, tag, value_and_grad, vjp
 from .errors import GradientError, NoRuleError, RuleError
-from .op import Op, op
+from .op import Op, op, unrecognised
 from .rule import no_gradient, rule
 from .sweep import RULES, Record, Rule, Tape, Watch, run, substituted_rules, sweep
 
 __all__ = [
     "RULES", "Backprop", "GradientError", "NoRuleError", "Op", "Record", "Rule", "RuleError", "Tape", "Watch", "as_custom_vjp",
-    "backprop", "grad", "is_naming", "no_gradient", "op", "rule", "run", "substituted_rules", "sweep", "tag", "value_and_grad", "vjp",
+    "backprop", "chosen_arguments", "grad", "is_naming", "no_gradient", "op", "rule", "run", "substituted_rules", "sweep", "tag", "unrecognised", "value_and_grad", "vjp",
 ]

@@ -10,11 +10,13 @@ from jax import lax
 from . import jaxprs
 from .jaxprs import Literal, Program, is_differentiable
 from .op import recognised
-from .sweep import RULES, Keep, Rule, Tape, Watch, active_outputs, run, sweep
+from .sweep import RULES, Keep, Rule, Tape, active_outputs, run, sweep
 
 
 class _Inline(Rule):
     """`jit` and its kin: the equations inside, in place. A call of an op is that op."""
+
+    is_inlined = True
 
     def __init__(self, name):
         self.name = name

@@ -1,6 +1,7 @@
 """`vjp`, `grad`, `value_and_grad`, `backprop`, `tag` and `as_custom_vjp`: a few lines each over `run` and `sweep`."""
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +11,6 @@ import numpy as np
 from jax.ad_checkpoint import checkpoint_name
 
 from . import jaxprs
-from .errors import GradientError
 from .sweep import Tape, Watch, run, sweep
 
 _naming = jax.make_user_context(False)  # part of jit's cache key: a function traced for backprop is traced anew
@@ -32,6 +32,49 @@ def tag(x: Any, name: str) -> Any:
     return jax.tree.map(lambda leaf: checkpoint_name(leaf, name), x)
 
 
+class _Flat:
+    """`f` as a function of the leaves that are differentiated, closed over the others, to a flat list of arrays.
+
+    Once traced, `value_and_aux(arrays)` puts its outputs together again, with what was no array.
+    """
+
+    def __init__(self, f: Callable, leaves: Sequence[Any], tree, on: Sequence[bool], has_aux: bool):
+        self.leaves, self.tree, self.on, self.has_aux = leaves, tree, on, has_aux
+
+        @functools.wraps(f)  # JAX's errors then name f
+        def flat(*traced):
+            return self._call(f, traced)
+
+        self.differentiated = [leaf for leaf, d in zip(leaves, on) if d]
+        try:
+            self.program, self.consts = jaxprs.trace(flat, *self.differentiated)
+        except _NEEDS_VALUES as error:
+            error.add_note(
+                "bpjax: Python cannot branch on, convert or index by a value that depends on a differentiated input: the backward is "
+                "written from the traced equations. Use jnp.where or lax.cond, or bpjax.grad(..., argnums=...) without that input."
+            )
+            raise
+
+    def _call(self, f, traced):
+        traced = iter(traced)
+        out = f(*jax.tree.unflatten(self.tree, [next(traced) if d else leaf for leaf, d in zip(self.leaves, self.on)]))
+        if self.has_aux and not (isinstance(out, tuple | list) and len(out) == 2):
+            raise TypeError(f"with has_aux=True the function must return a pair (value, aux), got {_kind(out)}")
+        parts, self.out_tree = jax.tree.flatten(tuple(out) if self.has_aux else (out, None))
+        self.asides = [None if jaxprs.is_arraylike(x) else (x,) for x in parts]
+        return [x for x in parts if jaxprs.is_arraylike(x)]
+
+    def value_and_aux(self, arrays: Sequence[Any]) -> tuple[Any, Any]:
+        arrays = iter(arrays)
+        return jax.tree.unflatten(self.out_tree, [next(arrays) if a is None else a[0] for a in self.asides])
+
+
+_NEEDS_VALUES = (
+    jax.errors.ConcretizationTypeError, jax.errors.TracerBoolConversionError, jax.errors.TracerIntegerConversionError,
+    jax.errors.TracerArrayConversionError, jax.errors.NonConcreteBooleanIndexError,
+)
+
+
 class _Linearized(NamedTuple):
     value: Any
     aux: Any
@@ -39,48 +82,27 @@ class _Linearized(NamedTuple):
 
 
 def _trace_and_run(f: Callable, leaves: Sequence[Any], tree, on: Sequence[bool], has_aux: bool) -> _Linearized:
-    """Trace `f` in the leaves that are differentiated, closing over the others, and run it forward."""
-    out_tree, asides = None, None
-
-    def flat(*traced):
-        nonlocal out_tree, asides
-        traced = iter(traced)
-        args = jax.tree.unflatten(tree, [next(traced) if d else leaf for leaf, d in zip(leaves, on)])
-        out = f(*args)
-        if has_aux:
-            if not (isinstance(out, tuple) and len(out) == 2):
-                raise TypeError(f"with has_aux=True the function must return a pair (value, aux), got {type(out).__name__}")
-            value, aux = out
-        else:
-            value, aux = out, None
-        values, value_tree = jax.tree.flatten(value)
-        auxes, aux_tree = jax.tree.flatten(aux)
-        asides = [None if _is_arraylike(a) else (a,) for a in auxes]
-        out_tree = (value_tree, aux_tree, len(values))
-        return [*values, *(a for a in auxes if _is_arraylike(a))]
-
-    differentiated = [leaf for leaf, d in zip(leaves, on) if d]
-    try:
-        program, consts = jaxprs.trace(flat, *differentiated)
-    except (jax.errors.TracerBoolConversionError, jax.errors.TracerIntegerConversionError, jax.errors.ConcretizationTypeError) as error:
-        error.add_note(
-            "bpjax: Python cannot branch on, or convert, a value that depends on a differentiated input: the backward is written "
-            "from the traced equations. Use jnp.where or lax.cond, or bpjax.grad(..., argnums=...) without that input."
-        )
-        raise
-    outputs, tape = run(program, [*consts, *differentiated], [False] * len(consts) + [True] * len(differentiated))
-    value_tree, aux_tree, n = out_tree
-    arrays = iter(outputs[n:])
-    aux = jax.tree.unflatten(aux_tree, [next(arrays) if a is None else a[0] for a in asides])
-    return _Linearized(jax.tree.unflatten(value_tree, outputs[:n]), aux, tape)
+    """Trace `f` in the leaves that are differentiated, and run it forward."""
+    flat = _Flat(f, leaves, tree, on, has_aux)
+    active = [False] * len(flat.consts) + [True] * len(flat.differentiated)
+    outputs, tape = run(flat.program, [*flat.consts, *flat.differentiated], active)
+    value, aux = flat.value_and_aux(outputs)
+    if wrong := [x for x in jax.tree.leaves(value) if not jaxprs.is_arraylike(x)]:
+        raise TypeError(f"the function's value must hold arrays alone, got {_kind(wrong[0])}; with has_aux=True it may return (value, aux)")
+    return _Linearized(value, aux, tape)
 
 
-def _is_arraylike(x) -> bool:
-    return isinstance(x, jax.Array | np.ndarray | np.generic | int | float | complex | bool)
+def _kind(x) -> str:
+    """What a value is, in words for an error."""
+    if x is None:
+        return "None"
+    if jaxprs.is_arraylike(x):
+        return f"an array of shape {jnp.shape(x)}"
+    return f"a {type(x).__name__}" + (f" of {len(x)}" if isinstance(x, tuple | list | dict) else "")
 
 
 def _differentiable(leaf) -> bool:
-    return _is_arraylike(leaf) and not isinstance(leaf, bool) and jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+    return jaxprs.is_arraylike(leaf) and not isinstance(leaf, bool) and jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
 
 
 def _pull(tape: Tape, cotangents: Sequence[Any], n: int, watch: Watch | None = None) -> list:
@@ -146,9 +168,11 @@ def value_and_grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool 
     (12.0, 12.0)
     """
 
+    argnums = _numbers(f, argnums)
+
     @functools.wraps(f)
     def differentiated(*args, **kwargs):
-        value, aux, gradient, _ = _gradient(f, args, kwargs, argnums, has_aux)
+        value, aux, gradient = _gradient(f, args, kwargs, argnums, has_aux)
         return ((value, aux), gradient) if has_aux else (value, gradient)
 
     return differentiated
@@ -162,24 +186,44 @@ def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
     1.0
     """
 
+    argnums = _numbers(f, argnums)
+
     @functools.wraps(f)
     def differentiated(*args, **kwargs):
-        _, aux, gradient, _ = _gradient(f, args, kwargs, argnums, has_aux)
+        _, aux, gradient = _gradient(f, args, kwargs, argnums, has_aux)
         return (gradient, aux) if has_aux else gradient
 
     return differentiated
 
 
-def _gradient(f, args, kwargs, argnums, has_aux, watch: Watch | None = None):
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    numbers = tuple(n + len(args) if n < 0 else n for n in numbers)
-    if not all(0 <= n < len(args) for n in numbers):
+def _numbers(f, argnums) -> int | tuple[int, ...]:
+    """The argument numbers as Python's integers."""
+    if not callable(f):
+        raise TypeError(f"expected a function to differentiate, got {_kind(f)}")
+    try:
+        return operator.index(argnums) if not isinstance(argnums, tuple | list) else tuple(map(operator.index, argnums))
+    except TypeError:
+        raise TypeError(f"argnums must be an integer or a sequence of integers, got {argnums!r}") from None
+
+
+def chosen_arguments(argnums: int | tuple[int, ...], args: Sequence[Any]) -> tuple[int, ...]:
+    """The positions of the differentiated arguments, counted from the front."""
+    numbers = (argnums,) if isinstance(argnums, int) else argnums
+    if not all(-len(args) <= n < len(args) for n in numbers):
         raise ValueError(f"argnums={argnums} but the function was called with {len(args)} positional arguments")
+    numbers = tuple(n % len(args) for n in numbers)
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"argnums={argnums} names an argument twice")
+    return numbers
+
+
+def _gradient(f, args, kwargs, argnums, has_aux, watch: Watch | None = None):
+    numbers = chosen_arguments(argnums, args)
     leaves, tree = jax.tree.flatten([args[n] for n in numbers])
     paths = [p for p, _ in jax.tree_util.tree_flatten_with_path([args[n] for n in numbers])[0]]
     for path, leaf in zip(paths, leaves):
         if not _differentiable(leaf):
-            what = jnp.result_type(leaf) if _is_arraylike(leaf) else type(leaf).__name__
+            what = jnp.result_type(leaf) if jaxprs.is_arraylike(leaf) else type(leaf).__name__
             raise TypeError(
                 f"bpjax.grad differentiates floating arrays, but argument {numbers[path[0].idx]}{jax.tree_util.keystr(path[1:])} is {what}. "
                 "Leave it out of argnums, or convert it to a float."
@@ -191,16 +235,15 @@ def _gradient(f, args, kwargs, argnums, has_aux, watch: Watch | None = None):
             full[n] = value
         return f(*full, **kwargs)
 
+    functools.update_wrapper(of_differentiated, f)
     leaves = [jnp.asarray(leaf) for leaf in leaves]
     value, aux, tape = _trace_and_run(of_differentiated, leaves, tree, [True] * len(leaves), has_aux)
-    outs = jax.tree.leaves(value)
-    if len(outs) != 1 or jnp.shape(outs[0]) != () or jax.tree.structure(value) != jax.tree.structure(0):
-        got = f"an array of shape {jnp.shape(outs[0])}" if len(outs) == 1 else f"{len(outs)} arrays"
-        raise TypeError(f"bpjax.grad needs a scalar loss, but the function returned {got}. Reduce it with .sum() or .mean(), or use bpjax.vjp.")
+    if not jaxprs.is_arraylike(value) or jnp.shape(value):
+        raise TypeError(f"bpjax.grad needs a scalar loss, but the function returned {_kind(value)}. Reduce it with .sum() or .mean(), or use bpjax.vjp.")
     if not jnp.issubdtype(jnp.result_type(value), jnp.floating):
         raise TypeError(f"bpjax.grad needs a floating loss, but the function returned {jnp.result_type(value)}.")
     d = jax.tree.unflatten(tree, _pull(tape, [jnp.ones((), jnp.result_type(value))], len(leaves), watch))
-    return value, aux, d[0] if isinstance(argnums, int) else tuple(d), tape
+    return value, aux, d[0] if isinstance(argnums, int) else tuple(d)
 
 
 class Backprop(NamedTuple):
@@ -218,19 +261,21 @@ jax.tree_util.register_pytree_node(Backprop, lambda b: (tuple(b), None), lambda 
 def backprop(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
     """Value, gradients and the delta at every named place: each module's output, and what `bpjax.tag` names.
 
-    A place met twice is a tuple, in the order of the forward pass; inside a scan, stacked over the steps.
+    A place met twice is a tuple, in the order of the forward pass; inside a scan, stacked over the steps. Where no gradient
+    arrives the delta is zero.
 
     >>> import jax.numpy as jnp, bpjax
     >>> result = bpjax.backprop(lambda w: bpjax.tag(w * 2.0, "double") ** 2)(3.0)
     >>> float(result.value), float(result.grads), float(result.deltas["double"])
     (36.0, 24.0, 12.0)
     """
+    argnums = _numbers(f, argnums)
 
     @functools.wraps(f)
     def differentiated(*args, **kwargs):
         watch = Watch(lambda record, dys, dxs: dys[0] if record.eqn.primitive.name == "name" else None)
         with _naming(True):
-            value, aux, gradient, _ = _gradient(f, args, kwargs, argnums, has_aux, watch)
+            value, aux, gradient = _gradient(f, args, kwargs, argnums, has_aux, watch)
         places: dict[str, list] = {}
         for record, delta in reversed(watch.found):
             places.setdefault(record.eqn.params["name"], []).append(delta)
@@ -249,22 +294,13 @@ def as_custom_vjp(f: Callable) -> Callable:
     """
 
     @functools.wraps(f)
-    def by_hand(*args):
-        leaves, tree = jax.tree.flatten(args)
-        is_traced = [_is_arraylike(leaf) or hasattr(leaf, "dtype") for leaf in leaves]
-        out_tree = None
-
-        def flat(*traced):
-            nonlocal out_tree
-            traced = iter(traced)
-            out, out_tree = jax.tree.flatten(f(*jax.tree.unflatten(tree, [next(traced) if t else x for x, t in zip(leaves, is_traced)])))
-            return out
-
-        arrays = [leaf for leaf, t in zip(leaves, is_traced) if t]
-        program, consts = jaxprs.trace(flat, *arrays)  # what f closes over comes first, and is differentiated too
-        inputs = [*consts, *arrays]
-        on = [_differentiable(x) for x in inputs]
-        shapes = [jnp.shape(x) for x in inputs]
+    def by_hand(*args, **kwargs):
+        leaves, tree = jax.tree.flatten((args, kwargs))
+        with_keywords = functools.wraps(f)(lambda args, kwargs: f(*args, **kwargs))
+        flat = _Flat(with_keywords, leaves, tree, list(map(_differentiable, leaves)), has_aux=False)
+        program, inputs = flat.program, [*flat.consts, *flat.differentiated]  # what f closes over comes first, and is differentiated too
+        on = list(map(_differentiable, inputs))
+        shapes = list(map(jnp.shape, inputs))
 
         @jax.custom_vjp
         def call(*inputs):
@@ -280,9 +316,6 @@ def as_custom_vjp(f: Callable) -> Callable:
             return tuple(z if d is None else d for d, z in zip(dxs, zeros))
 
         call.defvjp(forward, backward)
-        return jax.tree.unflatten(out_tree, call(*inputs))
+        return flat.value_and_aux(call(*inputs))[0]
 
     return by_hand
-
-
-__all__ = ["Backprop", "GradientError", "as_custom_vjp", "backprop", "grad", "tag", "value_and_grad", "vjp"]

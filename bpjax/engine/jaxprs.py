@@ -27,6 +27,24 @@ def program(jaxpr) -> tuple[Program, list]:
     return Program([*inner.constvars, *inner.invars], inner.eqns, inner.outvars), consts
 
 
+def open_jaxpr(jaxpr):
+    """The open jaxpr inside a closed one."""
+    return getattr(jaxpr, "jaxpr", jaxpr)
+
+
+def every_equation(jaxpr):
+    """The equations of a jaxpr and of all jaxprs inside it."""
+    for eqn in open_jaxpr(jaxpr).eqns:
+        yield eqn
+        inner = [v for v in eqn.params.values()]
+        while inner:
+            value = inner.pop()
+            if hasattr(value, "eqns"):
+                yield from every_equation(value)
+            elif isinstance(value, tuple | list):
+                inner.extend(value)
+
+
 def trace(f: Callable, *args) -> tuple[Program, list]:
     """The equations of `f` at flat arrays (or their shapes), and the constants that come first."""
     return program(jax.make_jaxpr(f)(*args))
@@ -55,6 +73,11 @@ def is_differentiable(aval) -> bool:
     return jnp.issubdtype(aval.dtype, jnp.inexact)
 
 
+def is_ref(aval) -> bool:
+    """Whether this is a mutable reference (`jax.new_ref`) and not a value."""
+    return hasattr(aval, "inner_aval")
+
+
 def zeros(aval) -> jax.Array:
     """Zeros of an equation variable's type; for PRNG keys, some key."""
     if jnp.issubdtype(aval.dtype, jax.dtypes.prng_key):
@@ -68,6 +91,11 @@ def zeros(aval) -> jax.Array:
 def shape_of(aval) -> jax.ShapeDtypeStruct:
     """The type of a variable in the form in which `jit(f).trace` takes it."""
     return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=getattr(aval, "weak_type", False))
+
+
+def is_arraylike(x) -> bool:
+    """What can become an array: an array, a tracer, a number."""
+    return isinstance(x, jax.Array | np.ndarray | np.generic | int | float | complex | bool)
 
 
 def literal(atom) -> Any:
@@ -181,10 +209,36 @@ def module_path(name_stack: str) -> str:
     return ".".join(part for part in name_stack.split("/") if part)
 
 
-def source_line(eqn) -> str:
-    """`file:line` of the user's code that made the equation; empty where JAX kept none."""
+class Place(NamedTuple):
+    """Where in the user's code an equation stands: its module's path, and its traceback and that of what encloses it."""
+
+    path: str
+    tracebacks: tuple
+
+    @property
+    def line(self) -> str:
+        """`file:line`; empty where JAX kept none."""
+        return next(filter(None, map(_user_line, self.tracebacks)), "")
+
+    def __str__(self):
+        """` in module "encoder.fc1" (model.py:12)`, as far as it is known."""
+        return (f' in module "{self.path}"' if self.path else "") + (f" ({self.line})" if self.line else "")
+
+
+def place_of(eqn) -> Place:
+    """The place of an equation that is about to be run."""
+    info, around = eqn.source_info, source_info_util.current()
+    return Place(module_path(str(around.name_stack + info.name_stack)), (info.traceback, around.traceback))
+
+
+def here() -> Place:
+    """The place of the equation that is being run."""
+    current = source_info_util.current()
+    return Place(module_path(str(current.name_stack)), (current.traceback,))
+
+
+def _user_line(traceback) -> str:
     here = __file__.rsplit("engine", 1)[0]
-    traceback = eqn.source_info.traceback
     for frame in traceback.frames if traceback else ():
         name = frame.file_name
         if "/jax/" in name or name.startswith("<") or name.startswith(here):

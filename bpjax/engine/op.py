@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import jaxprs
-from .errors import RuleError
+from .errors import GradientError, RuleError
 from .sweep import Rule
 
 _calls: "weakref.WeakValueDictionary[str, _Call]" = weakref.WeakValueDictionary()  # by the name of the jit equation
@@ -62,8 +62,8 @@ class Op:
         if unknown:
             raise TypeError(f"op {formula.__name__}: static names {sorted(unknown)} are not among its arguments {list(self.signature.parameters)}")
         for p in self.signature.parameters.values():
-            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
-                raise TypeError(f"op {formula.__name__}: *{p.name} cannot be bound by name; list its arguments")
+            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY):
+                raise TypeError(f"op {formula.__name__}: {p.name!r} cannot be bound by name; an op's arguments are listed, without / and *")
         self.arrays = tuple(n for n in self.signature.parameters if n not in static)
         self._forward = self._backward = None
         self._cache: dict[Any, _Call] = {}
@@ -96,6 +96,10 @@ class Op:
     def __call__(self, *args, **kwargs):
         statics, arrays = self._bind(args, kwargs)
         leaves, tree = jax.tree.flatten(arrays)
+        if not all(map(jaxprs.is_arraylike, leaves)):
+            bad = next(n for n, a in zip(self.arrays, arrays) if not all(map(jaxprs.is_arraylike, jax.tree.leaves(a))))
+            got = type(arrays[self.arrays.index(bad)]).__name__
+            raise TypeError(f"op {self.__name__}: argument {bad!r} must be an array, got {got} (or name it in static=)")
         key = (tuple(statics.values()), tree)
         try:
             call = self._cache.get(key)
@@ -104,6 +108,8 @@ class Op:
             raise TypeError(f"op {self.__name__}: static argument {bad[0]!r} must be hashable, got {type(statics[bad[0]]).__name__}") from None
         if call is None:
             call = self._cache[key] = _Call(self, statics, tree)
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            call.expect(leaves)
         return call.jitted(*leaves)
 
     def _bind(self, args, kwargs) -> tuple[dict, list]:
@@ -135,9 +141,10 @@ class _Call(Rule):
     may_return_none = False
 
     def __init__(self, op: Op, statics: dict, tree):
-        self.op, self.statics, self.tree = weakref.proxy(op), statics, tree
+        self.op, self.statics, self.tree = op, statics, tree
         self.name = op.__name__
-        formula, names = op.formula, op.arrays  # not the op: it owns this call
+        self._meant: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # the jaxprs that calls left, by id
+        formula, names = op.formula, op.arrays
 
         def plain(*leaves):
             return formula(**dict(zip(names, jax.tree.unflatten(tree, leaves))), **statics)
@@ -152,42 +159,55 @@ class _Call(Rule):
         code = self.op._declared("backward").__code__
         return f"{code.co_filename}:{code.co_firstlineno}"
 
-    def traced(self, eqn):
-        return self.jitted.trace(*(jaxprs.shape_of(v.aval) for v in eqn.invars))
+    def expect(self, leaves):
+        """Remember the jaxpr that this call leaves: under an outer trace its equation holds this very object."""
+        inner = jaxprs.open_jaxpr(self.jitted.trace(*leaves).jaxpr)
+        self._meant[id(inner)] = inner
 
     def is_meant_by(self, eqn) -> bool:
-        """Whether the equation holds the very jaxpr that this op has at these types, and not a transformed one."""
-        if len(eqn.invars) != self.tree.num_leaves or self.op._backward is None:
-            return False
-        try:
-            traced = self.traced(eqn)
-        except Exception:  # the formula refuses these types: it is a batched form of the op that stands here
-            return False
-        return jaxprs.inner_jaxpr(eqn) in (traced.jaxpr, getattr(traced.jaxpr, "jaxpr", None))
+        """Whether the equation holds a jaxpr that a call left, and not a transformed one (by vmap, jvp, grad)."""
+        inner = jaxprs.open_jaxpr(jaxprs.inner_jaxpr(eqn))
+        return self._meant.get(id(inner)) is inner and self.op._backward is not None
 
     def forward(self, eqn, values, active, keep=None):
         arguments = dict(zip(self.op.arrays, jax.tree.unflatten(self.tree, values)))
-        y, saved = self.op._declared("forward")(**arguments, **self.statics)
+        pair = self._run("forward", jaxprs.here(), lambda forward: forward(**arguments, **self.statics))
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            self._fail("forward", jaxprs.here(), f"returned {_described(pair)}; expected a pair: the value, and a dict of what the backward needs")
+        y, saved = pair
         outputs, out_tree = jax.tree.flatten(y)
         expected = [(v.aval.shape, v.aval.dtype) for v in eqn.outvars]
-        if (got := [(jnp.shape(o), jnp.result_type(o)) for o in outputs]) != expected:
-            raise RuleError(f"the forward of {self.name} returned {got}; its formula returns {expected}")
+        if not all(map(jaxprs.is_arraylike, outputs)) or (got := [(jnp.shape(o), jnp.result_type(o)) for o in outputs]) != expected:
+            wanted = " and ".join(f"{dtype}{list(shape)}" for shape, dtype in expected)
+            got = " and ".join(_described(o) for o in outputs)
+            self._fail("forward", jaxprs.here(), f"returned the value {got}; the formula returns {wanted}")
         return outputs, _Saved(saved, out_tree)
 
     def backward(self, record, dys, watch):
         dy = jax.tree.unflatten(record.saved.out_tree, dys)
-        dxs = self.op._declared("backward")(record.saved.content, dy)
+        dxs = self._run("backward", record.where(), lambda backward: backward(record.saved.content, dy))
         arguments = jax.tree.unflatten(self.tree, range(self.tree.num_leaves))
         if not isinstance(dxs, tuple) or len(dxs) != len(arguments):
-            got = f"{len(dxs)} cotangents" if isinstance(dxs, tuple) else type(dxs).__name__
-            raise RuleError(
-                f"the backward of {self.name}{record.where()} returned {got}; expected a tuple of {len(arguments)}, "
-                f"one for each of {', '.join(self.op.arrays)}. Its rule: {self.source}"
-            )
+            got = f"{len(dxs)} cotangents" if isinstance(dxs, tuple) else _described(dxs)
+            names = ", ".join(self.op.arrays)
+            self._fail("backward", record.where(), f"returned {got}; expected a tuple of {len(arguments)}, one for each of {names}")
         flat = [None] * self.tree.num_leaves
         for argument, dx in zip(arguments, dxs):
             self._scatter(argument, dx, flat)
         return flat
+
+    def _run(self, half, where, call):
+        """One half of the op, with its name on whatever goes wrong inside."""
+        try:
+            return call(self.op._declared(half))
+        except GradientError:
+            raise
+        except Exception as error:
+            self._fail(half, where, f"raised {type(error).__name__}: {error}", error)
+
+    def _fail(self, half, where, what, cause=None):
+        code = self.op._declared(half).__code__
+        raise RuleError(f"the {half} of {self.name}{where} {what}. It stands at {code.co_filename}:{code.co_firstlineno}") from cause
 
     def _scatter(self, argument, dx, flat):
         """Put the leaves of a cotangent where the leaves of its argument stand."""
@@ -196,6 +216,11 @@ class _Call(Rule):
         indices, tree = jax.tree.flatten(argument)
         for i, d in zip(indices, tree.flatten_up_to(dx)):
             flat[i] = d
+
+
+def _described(x) -> str:
+    """An array by its type, anything else by its class."""
+    return f"{jnp.result_type(x)}{list(jnp.shape(x))}" if jaxprs.is_arraylike(x) else f"a {type(x).__name__}"
 
 
 class _Saved:
@@ -235,3 +260,9 @@ def recognised(eqn) -> Rule | None:
     """The op that a `jit` equation is a call of, if it is one."""
     call = _calls.get(eqn.params["name"])
     return call if call is not None and call.is_meant_by(eqn) else None
+
+
+def unrecognised(eqn) -> str | None:
+    """The name of the op whose call this was before vmap, jvp or grad changed it; also of an op without a backward."""
+    call = _calls.get(eqn.params["name"]) if eqn.primitive.name in ("jit", "pjit") else None
+    return call.name if call is not None and not call.is_meant_by(eqn) else None

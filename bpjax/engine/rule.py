@@ -6,24 +6,44 @@
 """
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import jaxprs
+from .errors import RuleError
 from .sweep import RULES, Rule
 
 
 class Equation:
-    """What a rule may look at: the kept inputs `x` and outputs `y` (None where not kept), parameters, types, activity."""
+    """What a rule may look at: the kept inputs `x` and outputs `y`, parameters, types, activity, and where it stands."""
 
-    __slots__ = ("x", "y", "params", "in_avals", "out_avals", "active")
+    __slots__ = ("x", "y", "params", "in_avals", "out_avals", "active", "where")
 
-    def __init__(self, eqn, x, y, active):
-        self.x, self.y, self.params, self.active = x, y, eqn.params, active
+    def __init__(self, record, x, y):
+        eqn = record.eqn
+        self.x, self.y = _Kept("x", x, record), _Kept("y", y, record)
+        self.params, self.active, self.where = eqn.params, record.active, record.where
         self.in_avals, self.out_avals = [v.aval for v in eqn.invars], [v.aval for v in eqn.outvars]
 
     def __getitem__(self, name: str) -> Any:
         return self.params[name]
+
+
+class _Kept(tuple):
+    """Arrays that were kept, None for those that were not; reading one that was not is an error."""
+
+    def __new__(cls, letter, arrays, record):
+        self = super().__new__(cls, arrays)
+        self.letter, self.record = letter, record
+        return self
+
+    def __getitem__(self, i):
+        array = super().__getitem__(i)
+        if array is None:
+            rule = self.record.rule
+            raise RuleError(f"the backward of {rule.name} reads {self.letter}{i}, which needs= does not name for it. Its rule: {rule.source}")
+        return array
 
 
 class PrimitiveRule(Rule):
@@ -31,8 +51,8 @@ class PrimitiveRule(Rule):
 
     def __init__(self, name: str, backward: Callable, needs):
         self.name, self._backward, self._needs = name, backward, needs
-        code = inspect.unwrap(backward).__code__
-        self.source = f"{code.co_filename}:{code.co_firstlineno}"
+        code = getattr(inspect.unwrap(backward), "__code__", None)  # an object that can be called has none
+        self.source = f"{code.co_filename}:{code.co_firstlineno}" if code else ""
 
     def needs(self, active: Sequence[bool]) -> set[str]:
         """Names such as x0, y0 that the cotangents of the active inputs need; "x" and "y" stand for all."""
@@ -41,7 +61,10 @@ class PrimitiveRule(Rule):
             needs = needs(active)
         elif not isinstance(needs, str):
             needs = " ".join(n for n, a in zip(needs, active) if a)
-        return set(needs.replace(",", " ").split())
+        names = set(needs.replace(",", " ").split())
+        if wrong := sorted(n for n in names if not re.fullmatch(r"[xy]\d*", n)):
+            raise RuleError(f"rule {self.name}: needs= names inputs x0, x1, ... and outputs y0, ...; got {wrong[0]!r}")
+        return names
 
     def forward(self, eqn, values, active, keep=None):
         outputs = jaxprs.bind(eqn, values)
@@ -57,7 +80,7 @@ class PrimitiveRule(Rule):
 
     def backward(self, record, dys, watch):
         x, y = record.saved
-        out = self._backward(Equation(record.eqn, x, y, record.active), *dys)
+        out = self._backward(Equation(record, x, y), *dys)
         return (out,) if len(record.eqn.invars) == 1 and not isinstance(out, (tuple, list)) else out
 
 
@@ -80,8 +103,8 @@ def rule(name: str, *, needs: str | Sequence[str] | Callable = "") -> Callable:
             all of them; or a list with such a string for each input, used where that input is differentiated; or a
             function of the tuple that says which inputs are differentiated.
 
-    The decorated function takes an equation `eq` (`eq.x`, `eq.y`: what was kept, None elsewhere; `eq["axes"]`: a parameter;
-    `eq.in_avals`, `eq.out_avals`: types; `eq.active`) and the cotangents of the outputs. It returns a tuple with a cotangent
+    The decorated function takes an equation `eq` (`eq.x`, `eq.y`: what was kept; `eq["axes"]`: a parameter;
+    `eq.in_avals`, `eq.out_avals`: types; `eq.active`; `eq.where()`: module and line, for errors) and the cotangents of the outputs. It returns a tuple with a cotangent
     for each input: None for an input that has none, or a function without arguments, called only if it is wanted. A
     primitive of one input may return the bare cotangent.
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 from jax import lax
-from jax.extend import source_info_util
 
 from . import jaxprs
 from .errors import NoRuleError, RuleError
@@ -26,6 +25,7 @@ class Rule:
     name = ""
     source = ""  # file:line of the rule, for blame
     may_return_none = True  # whether None may stand for a zero cotangent of an active input
+    is_inlined = False  # whether it only stands for the equations inside
 
     def resolve(self, eqn) -> "Rule":
         """The rule that really applies to this equation."""
@@ -61,12 +61,14 @@ class _Refusal(Rule):
         return jaxprs.bind(eqn, values), ()
 
     def backward(self, record, dys, watch):
+        what = f"primitive '{self.name}'"
+        advice = f'Write one with @bpjax.rule("{self.name}", needs=...), or wrap the code in a jax.custom_vjp.'
         if _is_complex(record.eqn):
-            raise NoRuleError(f"no backward rule for '{self.name}' of complex numbers{record.where()}. Complex numbers have no hand-written rules; wrap this part in a jax.custom_vjp.")
-        advice = {
-            "while": "Use lax.scan with a fixed number of steps (lax.fori_loop with static bounds becomes one), or lax.stop_gradient.",
-        }.get(self.name, f'Write one with @bpjax.rule("{self.name}", needs=...), or wrap the code in a jax.custom_vjp.')
-        raise NoRuleError(f"no backward rule for primitive '{self.name}'{record.where()}. {advice}")
+            what = f"'{self.name}' of complex numbers"
+            advice = "Complex numbers have no hand-written rules; wrap this part in a jax.custom_vjp."
+        elif self.name == "while":
+            advice = "Use lax.scan with a fixed number of steps (lax.fori_loop with static bounds becomes one), or lax.stop_gradient."
+        raise NoRuleError(f"no backward rule for {what}{record.where()}. {advice}")
 
 
 _substitute: contextvars.ContextVar[Callable | None] = contextvars.ContextVar("substitute", default=None)
@@ -89,6 +91,11 @@ def _is_complex(eqn) -> bool:
 def rule_of(eqn) -> Rule:
     name = eqn.primitive.name
     rule = RULES[name].resolve(eqn) if name in RULES and not _is_complex(eqn) else _Refusal(name)
+    if not rule.is_inlined and any(jaxprs.is_ref(v.aval) for v in eqn.invars):
+        raise NoRuleError(
+            f"no gradient flows through a mutable reference ('{name}'{jaxprs.place_of(eqn)}). "
+            "Keep the value in a scan's carry instead of a jax.new_ref, or write lax.stop_gradient of it there."
+        )
     substitute = _substitute.get()
     return rule if substitute is None else substitute(eqn, rule)
 
@@ -96,16 +103,19 @@ def rule_of(eqn) -> Rule:
 class Record:
     """One differentiated equation: its rule, which inputs are active, and what its backward needs."""
 
-    __slots__ = ("eqn", "rule", "active", "path", "saved")
+    __slots__ = ("eqn", "rule", "active", "place", "saved")
 
-    def __init__(self, eqn, rule: Rule, active: Sequence[bool], path: str, saved: Any):
-        self.eqn, self.rule, self.active, self.path, self.saved = eqn, rule, tuple(active), path, saved
+    def __init__(self, eqn, rule: Rule, active: Sequence[bool], place: jaxprs.Place, saved: Any):
+        self.eqn, self.rule, self.active, self.place, self.saved = eqn, rule, tuple(active), place, saved
+
+    @property
+    def path(self) -> str:
+        """The path of the module in which the equation stands."""
+        return self.place.path
 
     def where(self) -> str:
         """` in module "encoder.fc1" (model.py:12)`, as far as it is known."""
-        module = f' in module "{self.path}"' if self.path else ""
-        line = jaxprs.source_line(self.eqn)
-        return module + (f" ({line})" if line else "")
+        return str(self.place)
 
 
 class Tape:
@@ -120,7 +130,7 @@ class _Skeleton:
 
     def __init__(self, tape: Tape):
         self.program, self.active_outputs = tape.program, tape.active_outputs
-        self.records = [(r.eqn, r.rule, r.active, r.path) for r in tape.records]
+        self.records = [(r.eqn, r.rule, r.active, r.place) for r in tape.records]
 
 
 def _rebuild(skeleton: _Skeleton, saved) -> Tape:
@@ -134,12 +144,17 @@ jax.tree_util.register_pytree_node(Tape, lambda t: ([r.saved for r in t.records]
 class Watch:
     """Looks on during a sweep: `observe(record, dys, dxs)` may return a pytree of arrays to keep, in `found`.
 
-    Inside a scan what is found is stacked over the steps.
+    Inside a scan what is found is stacked over the steps. Where no cotangent arrives dys are zero and dxs is None.
     """
 
     def __init__(self, observe: Callable):
         self.observe = observe
         self.found: list[tuple[Record, Any]] = []
+
+    def look(self, record: "Record", dys: Sequence[Any], dxs: Sequence[Any] | None) -> None:
+        seen = self.observe(record, dys, dxs)
+        if seen is not None:
+            self.found.append((record, seen))
 
     def inner(self) -> "Watch":
         return Watch(self.observe)
@@ -176,10 +191,10 @@ def run(program: Program, values: Sequence[Any], active: Sequence[bool] = (), ke
         rule = rule_of(eqn) if any(actives) else None
         out_active = rule.active_outputs(eqn, actives) if rule else []
         if any(out_active):
+            place = jaxprs.place_of(eqn)
             with jaxprs.at_source_of(eqn):
-                path = jaxprs.module_path(str(source_info_util.current_name_stack()))
                 outputs, saved = rule.forward(eqn, inputs, actives, keep)
-            records.append(Record(eqn, rule, actives, path, saved))
+            records.append(Record(eqn, rule, actives, place, saved))
         else:
             outputs = jaxprs.bind(eqn, inputs)
         if keep is not None and jaxprs.is_saved(keep.policy, eqn):
@@ -206,6 +221,8 @@ def sweep(tape: Tape, cotangents: Sequence[Any], watch: Watch | None = None) -> 
         eqn = record.eqn
         dys = [ct.pop(v, None) for v in eqn.outvars]
         if all(dy is None for dy in dys):
+            if watch is not None:
+                watch.look(record, _completed(record, dys), None)
             continue
         dxs = _pull_back(record, dys, watch)
         for var, dx, is_active in zip(eqn.invars, dxs, record.active):
@@ -237,17 +254,18 @@ def _live(program: Program) -> list:
 
 
 def _pull_back(record: Record, dys: Sequence[Any], watch: Watch | None) -> list:
-    eqn, rule = record.eqn, record.rule
-    out_active = rule.active_outputs(eqn, record.active)
-    dys = [None if not a else jaxprs.zeros(v.aval) if dy is None else dy for v, dy, a in zip(eqn.outvars, dys, out_active)]
-    with jaxprs.at_source_of(eqn):
-        dxs = rule.backward(record, dys, watch)
-        dxs = _checked(record, dxs)
+    dys = _completed(record, dys)
+    with jaxprs.at_source_of(record.eqn):
+        dxs = _checked(record, record.rule.backward(record, dys, watch))
         if watch is not None:
-            seen = watch.observe(record, dys, dxs)
-            if seen is not None:
-                watch.found.append((record, seen))
+            watch.look(record, dys, dxs)
     return dxs
+
+
+def _completed(record: Record, dys: Sequence[Any]) -> list:
+    """Zeros for the active outputs without a cotangent, None for the others."""
+    on = record.rule.active_outputs(record.eqn, record.active)
+    return [None if not a else jaxprs.zeros(v.aval) if dy is None else dy for v, dy, a in zip(record.eqn.outvars, dys, on)]
 
 
 def _checked(record: Record, dxs) -> list:

@@ -146,9 +146,9 @@ def _(eq, dy):
     return lax.neg(dy)
 
 
-def _unknown(what):
+def _unknown(eq, what):
     def refuse():
-        raise NoRuleError(f"no backward rule for {what}; JAX has none either. Use lax.stop_gradient on it.")
+        raise NoRuleError(f"no backward rule for {what}{eq.where()}; JAX has none either. Use lax.stop_gradient on it.")
 
     return refuse
 
@@ -159,7 +159,7 @@ def _(eq, dy):
         m, x = (_wide(v, dy) for v in eq.x)
         return _reduced(dy * lax.polygamma(m + 1, x), eq.in_avals[1])
 
-    return _unknown("the order of polygamma"), argument
+    return _unknown(eq, "the order of polygamma"), argument
 
 
 def _gamma_density(a, x):
@@ -177,7 +177,7 @@ def _(eq, dy):
         log_beta = lax.lgamma(a) + lax.lgamma(b) - lax.lgamma(a + b)
         return _reduced(dy * lax.exp((b - 1) * lax.log1p(lax.neg(x)) + (a - 1) * lax.log(x) - log_beta), eq.in_avals[2])
 
-    return _unknown("a in betainc(a, b, x)"), _unknown("b in betainc(a, b, x)"), argument
+    return _unknown(eq, "a in betainc(a, b, x)"), _unknown(eq, "b in betainc(a, b, x)"), argument
 
 
 @rule("polynomial", needs="x")

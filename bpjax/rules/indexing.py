@@ -74,7 +74,7 @@ def _(eq, dy):
     """The last of several writes to one place is the one that counts; we mark each write with its number to see which."""
     operand, updates = eq.in_avals[0], eq.in_avals[2]
     if eq["update_jaxpr"] is not None:
-        raise NoRuleError("scatter_apply (x.at[i].apply(f)) has no backward rule; write x.at[i].set(f(x[i])).")
+        raise NoRuleError(f"scatter_apply (x.at[i].apply(f)){eq.where()} has no backward rule; write x.at[i].set(f(x[i])).")
     options = _options(eq)
     number = lax.reshape(lax.iota("int32", math.prod(updates.shape)) + 1, updates.shape)
     owner = lax.scatter(jnp.zeros(operand.shape, "int32"), eq.x[1], number, eq["dimension_numbers"], **options)
@@ -93,7 +93,7 @@ for _name in ("scatter-mul", "scatter_mul"):
     def _(eq, dy):
         def updates():
             if not eq["unique_indices"]:  # repeated factors would need each other
-                raise NoRuleError("the factors of scatter-mul are differentiated with unique_indices=True only, as in JAX; pass it.")
+                raise NoRuleError(f"the factors of scatter-mul{eq.where()} are differentiated with unique_indices=True only, as in JAX; pass it.")
             return _read(eq, dy * eq.x[0])
 
         return lambda: lax.scatter_mul(dy, eq.x[1], eq.x[2], eq["dimension_numbers"], **_options(eq)), None, updates
