@@ -1,8 +1,9 @@
 """A two-layer classifier, ReLU then softmax, with its back-propagation written out from the ops' own `forward` and `backward`."""
 
-import bpjax.nn.functional as F
 import jax
 import jax.numpy as jnp
+
+import bpjax.nn.functional as F
 
 
 def loss(params, x, labels):

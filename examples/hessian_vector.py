@@ -1,10 +1,10 @@
 """A Hessian times a vector, three ways: the written backward passes are differentiable like any other function."""
 
-import bpjax.nn.functional as F
 import jax
 import jax.numpy as jnp
 
 import bpjax
+import bpjax.nn.functional as F
 
 
 def loss(w, x, y):

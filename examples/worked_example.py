@@ -4,11 +4,11 @@ Inputs 0.35 and 0.7, sigmoid units 3 and 4, output unit 5, no biases, target 0.5
 delta = (target - y) y (1 - y) is the negative gradient of L = 1/2 (target - y)^2 at a unit's weighted sum.
 """
 
-import bpjax.nn.functional as F
 import jax
 import jax.numpy as jnp
 
 import bpjax
+import bpjax.nn.functional as F
 from bpjax import nn
 
 ARTICLE = {

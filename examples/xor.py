@@ -5,12 +5,12 @@ The printed loss is mean((y - output)^2) before the epoch's update; the update f
 
 import functools
 
-import bpjax.nn.functional as F
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import bpjax
+import bpjax.nn.functional as F
 
 X = [[0, 0], [0, 1], [1, 0], [1, 1]]
 Y = [[0], [1], [1], [0]]

@@ -53,7 +53,7 @@ def _is_tiny(x, W):
     XLA:CPU calls a library for a dot and fuses multiply and sum. A step of forward and backward in a scan, dots against sums: 256
     multiplications 12 to 0.3 µs, 512 7 to 0.4 µs, 1,024 (one row) a tie, 4,096 6 to 109 µs. Low precision needs the dot's accumulator.
     """
-    return x.size * W.shape[0] <= 512 and all(jnp.finfo(a.dtype).bits >= 32 for a in (x, W))
+    return x.size * W.shape[0] <= 512 and jnp.finfo(jnp.promote_types(x.dtype, W.dtype)).bits >= 32
 
 
 @op

@@ -22,7 +22,6 @@ class Sigmoid(Module):
         return F.sigmoid(input)
 
 
-
 class Tanh(Module):
     """y = tanh(x).
 
@@ -39,7 +38,6 @@ class Tanh(Module):
 
     def forward(self, input):
         return F.tanh(input)
-
 
 
 class ReLU(Module):
@@ -61,7 +59,6 @@ class ReLU(Module):
 
     def forward(self, input):
         return F.relu(input)
-
 
     def extra_repr(self):
         return "inplace=True" if self.inplace else ""
@@ -88,7 +85,6 @@ class LeakyReLU(Module):
     def forward(self, input):
         return F.leaky_relu(input, negative_slope=self.negative_slope)
 
-
     def extra_repr(self):
         return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
 
@@ -114,7 +110,6 @@ class ELU(Module):
     def forward(self, input):
         return F.elu(input, alpha=self.alpha)
 
-
     def extra_repr(self):
         return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
 
@@ -139,7 +134,6 @@ class GELU(Module):
     def forward(self, input):
         return F.gelu(input, approximate=self.approximate)
 
-
     def extra_repr(self):
         return f"approximate={self.approximate!r}"
 
@@ -163,7 +157,6 @@ class SiLU(Module):
 
     def forward(self, input):
         return F.silu(input)
-
 
     def extra_repr(self):
         return "inplace=True" if self.inplace else ""
@@ -190,7 +183,6 @@ class Softplus(Module):
     def forward(self, input):
         return F.softplus(input, beta=self.beta, threshold=self.threshold)
 
-
     def extra_repr(self):
         return f"beta={self.beta}, threshold={self.threshold}"
 
@@ -215,7 +207,6 @@ class Softmax(Module):
     def forward(self, input):
         return F.softmax(input, dim=self.dim)
 
-
     def extra_repr(self):
         return f"dim={self.dim}"
 
@@ -239,7 +230,6 @@ class LogSoftmax(Module):
 
     def forward(self, input):
         return F.log_softmax(input, dim=self.dim)
-
 
     def extra_repr(self):
         return f"dim={self.dim}"

@@ -43,7 +43,9 @@ class Sequential(Module):
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return type(self)(dict(list(self._modules.items())[index]))
+            part = type(self)(dict(list(self._modules.items())[index]))
+            part.__dict__.update(_binding=self._binding, _path=self._path)  # a slice of a bound module is bound
+            return part
         return list(self._modules.values())[index]
 
 
@@ -82,6 +84,9 @@ class ModuleList(Module):
     def __getitem__(self, index):
         chosen = list(self._modules.values())[index]
         return type(self)(chosen) if isinstance(index, slice) else chosen
+
+    def __setitem__(self, index, module):
+        setattr(self, list(self._modules)[index], _module(self, module))
 
     def _children_repr(self):
         """Equal neighbours on one line."""

@@ -28,6 +28,5 @@ class Dropout(Module):
             return F.dropout(input, self.p, False)
         return F.dropout(input, self.p, True, rng=self.next_key())
 
-
     def extra_repr(self):
         return f"p={self.p}, inplace={self.inplace}"

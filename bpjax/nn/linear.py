@@ -28,10 +28,10 @@ class Linear(Module):
         self.bias = Parameter((out_features,), init, dtype) if bias else None
 
     def forward(self, input):
-        if input.ndim < 1 or input.shape[-1] != self.in_features:
-            raise ValueError(f"{self._where()}: expected input with last dimension {self.in_features}, got shape {input.shape}")
+        shape = self._shape(input)
+        if not shape or shape[-1] != self.in_features:
+            raise ValueError(f"{self._where()}: expected input with last dimension {self.in_features}, got shape {shape}")
         return F.linear(input, self.weight, self.bias)
-
 
     def extra_repr(self):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
@@ -59,11 +59,11 @@ class Bilinear(Module):
         self.bias = Parameter((out_features,), init, dtype) if bias else None
 
     def forward(self, input1, input2):
-        if input1.shape[-1:] != (self.in1_features,) or input2.shape[-1:] != (self.in2_features,) or input1.shape[:-1] != input2.shape[:-1]:
+        first, second = self._shape(input1), self._shape(input2)
+        if first[-1:] != (self.in1_features,) or second[-1:] != (self.in2_features,) or first[:-1] != second[:-1]:
             expected = f"inputs (*, {self.in1_features}) and (*, {self.in2_features})"
-            raise ValueError(f"{self._where()}: expected {expected}, got {input1.shape} and {input2.shape}")
+            raise ValueError(f"{self._where()}: expected {expected}, got {first} and {second}")
         return F.bilinear(input1, input2, self.weight, self.bias)
-
 
     def extra_repr(self):
         sizes = f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}"
@@ -90,7 +90,6 @@ class Flatten(Module):
 
     def forward(self, input):
         return F.flatten(input, start_dim=self.start_dim, end_dim=self.end_dim)
-
 
     def extra_repr(self):
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

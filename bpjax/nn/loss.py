@@ -27,7 +27,6 @@ class MSELoss(Module):
         return F.mse_loss(input, target, size_average=self.size_average, reduce=self.reduce, reduction=self.reduction)
 
 
-
 class L1Loss(Module):
     """Mean absolute error.
 
@@ -51,7 +50,6 @@ class L1Loss(Module):
         return F.l1_loss(input, target, size_average=self.size_average, reduce=self.reduce, reduction=self.reduction)
 
 
-
 class HuberLoss(Module):
     """Squared near zero, absolute beyond `delta`.
 
@@ -72,7 +70,6 @@ class HuberLoss(Module):
 
     def forward(self, input, target):
         return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
-
 
 
 class CrossEntropyLoss(Module):
@@ -98,8 +95,9 @@ class CrossEntropyLoss(Module):
         self.label_smoothing = label_smoothing
 
     def forward(self, input, target):
-        return F.cross_entropy(input, target, weight=self.weight, size_average=self.size_average, ignore_index=self.ignore_index, reduce=self.reduce, reduction=self.reduction, label_smoothing=self.label_smoothing)
-
+        return F.cross_entropy(
+            input, target, self.weight, self.size_average, self.ignore_index, self.reduce, self.reduction, self.label_smoothing
+        )
 
 
 class NLLLoss(Module):
@@ -124,8 +122,7 @@ class NLLLoss(Module):
         self.reduction = reduction
 
     def forward(self, input, target):
-        return F.nll_loss(input, target, weight=self.weight, size_average=self.size_average, ignore_index=self.ignore_index, reduce=self.reduce, reduction=self.reduction)
-
+        return F.nll_loss(input, target, self.weight, self.size_average, self.ignore_index, self.reduce, self.reduction)
 
 
 class BCELoss(Module):
@@ -149,8 +146,7 @@ class BCELoss(Module):
         self.reduction = reduction
 
     def forward(self, input, target):
-        return F.binary_cross_entropy(input, target, weight=self.weight, size_average=self.size_average, reduce=self.reduce, reduction=self.reduction)
-
+        return F.binary_cross_entropy(input, target, self.weight, self.size_average, self.reduce, self.reduction)
 
 
 class BCEWithLogitsLoss(Module):
@@ -175,5 +171,5 @@ class BCEWithLogitsLoss(Module):
         self.pos_weight = pos_weight
 
     def forward(self, input, target):
-        return F.binary_cross_entropy_with_logits(input, target, weight=self.weight, size_average=self.size_average, reduce=self.reduce, reduction=self.reduction, pos_weight=self.pos_weight)
+        return F.binary_cross_entropy_with_logits(input, target, self.weight, self.size_average, self.reduce, self.reduction, self.pos_weight)
 

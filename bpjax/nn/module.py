@@ -1,12 +1,14 @@
 """Module, Parameter, Buffer: parameters by name, and light bound copies of the tree that hold their values."""
 
 import contextlib
+import functools
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from ..engine import is_naming, tag
 
@@ -29,9 +31,12 @@ class Parameter:
     def make(self, key):
         """The initial value."""
         dtype = jnp.result_type(float) if self.dtype is None else self.dtype
-        if callable(self.init):
-            return self.init(key, self.shape, dtype)
-        return jnp.array(jnp.broadcast_to(jnp.asarray(self.init, dtype), self.shape))
+        if not callable(self.init):
+            return jnp.array(jnp.broadcast_to(jnp.asarray(self.init, dtype), self.shape))
+        value = self.init(key, self.shape, dtype)
+        if jnp.shape(value) != self.shape:
+            raise ValueError(f"{self}: its init returned shape {jnp.shape(value)}")
+        return value
 
     def __repr__(self):
         return f"{type(self).__name__}({self.shape})"
@@ -46,7 +51,11 @@ class Buffer(Parameter):
 
 def uniform(bound: float):
     """An `init`: uniform in (-bound, bound)."""
-    return lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, -bound, bound)
+    return functools.partial(_uniform, bound)
+
+
+def _uniform(bound, key, shape, dtype):
+    return jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
 class _Binding:
@@ -112,10 +121,17 @@ class Module:
             if other is not registry:
                 other.pop(name, None)
         if registry is None:
+            if hidden := [v for v in _directly_in(value) if isinstance(v, Parameter) or isinstance(v, Module) and any(v._declared("_parameters"))]:
+                raise TypeError(
+                    f"{type(self).__name__}: {name!r} is a {type(value).__name__} that holds a {type(hidden[0]).__name__}, which init would not "
+                    "find there: use nn.ModuleList or nn.ModuleDict, or give each parameter a name of its own"
+                )
             object.__setattr__(self, name, value)
         else:
             if "." in name or not name:
                 raise KeyError(f"{type(self).__name__}: the name {name!r} must not be empty or contain a dot")
+            if hasattr(type(self), name):
+                raise KeyError(f"{type(self).__name__}: the name {name!r} is taken by an attribute of the class: choose another")
             registry[name] = value
 
     def __getattr__(self, name):
@@ -151,6 +167,10 @@ class Module:
             for name, child in self._modules.items():
                 yield from child._walk(_join(path, name), seen)
 
+    def children(self) -> Iterator["Module"]:
+        """The modules directly inside."""
+        return iter(self._modules.values())
+
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Every declared parameter with its path, each once, under its first name."""
         return self._declared("_parameters")
@@ -167,6 +187,7 @@ class Module:
 
     def init(self, rng) -> dict:
         """The parameters: nested dicts by attribute name. Each key is folded from its path, so adding a layer leaves the others alone."""
+        _check_key(f"{type(self).__name__}.init", rng)
         return _nested({path: p.make(_fold(rng, path)) for path, p in self.named_parameters()})
 
     def init_buffers(self) -> dict:
@@ -181,6 +202,8 @@ class Module:
 
     def bind(self, params, *, buffers=None, train=False, rng=None) -> "Module":
         """A light copy of the tree that holds these values: `net(x)`, `net.encode(x)`, `net.fc1.weight`."""
+        if rng is not None:
+            _check_key(type(self).__name__, rng)
         values = _checked(self, "parameters", dict(self.named_parameters()), params)
         kept = None if buffers is None else _checked(self, "buffers", dict(self._declared("_buffers")), buffers)
         return self._copy(_Binding(values, kept, train, rng), "", {}, {})
@@ -198,6 +221,17 @@ class Module:
         """Of a bound module: its buffers, with what `forward` assigned."""
         if self._binding is None:
             raise RuntimeError(f"{type(self).__name__} is not bound: use model.bind(params, buffers=...)")
+        old = self._binding.buffers or {}
+        for path, value in self._binding.new_buffers.items():
+            if jnp.shape(value) != jnp.shape(old[path]):
+                raise ValueError(f"buffer {path!r}: forward assigned shape {jnp.shape(value)}; it has shape {jnp.shape(old[path])}")
+            try:
+                lax.stop_gradient(value)  # any use shows whether the value lives
+            except jax.errors.UnexpectedTracerError:
+                raise RuntimeError(
+                    f"buffer {path!r} was assigned inside a scan, vmap, checkpoint or jit within forward, and its value cannot leave that. "
+                    "Call this module outside of it, or return the new value from it and assign it there."
+                ) from None
         return _nested(self._binding.new_buffers)
 
     @property
@@ -206,7 +240,10 @@ class Module:
         return self._binding is not None and self._binding.train
 
     def next_key(self):
-        """A new key for what is random here: `apply`'s rng, folded with this module's path and a count of its draws."""
+        """A new key for what is random here: `apply`'s rng, folded with this module's path and a count of its draws.
+
+        The body of a scan is traced once, so all its steps see one key: hand a key to each step through the scan's inputs instead.
+        """
         binding = self._binding
         if binding is None or binding.rng is None:
             raise ValueError(f"{self._where()}: is random in train mode and needs a key: give apply(..., rng=jax.random.key(0))")
@@ -226,6 +263,10 @@ class Module:
         try:
             with self._scope():
                 output = self.forward(*inputs, **kwargs)
+        except Exception as error:
+            if self._path and not any(note.startswith(_IN_MODULE) for note in getattr(error, "__notes__", ())):
+                error.add_note(f"{_IN_MODULE} {self._where()}")
+            raise
         finally:
             binding.active.pop()
         if self._path and is_naming():
@@ -241,7 +282,13 @@ class Module:
         return jax.named_scope(inner.replace(".", "/"))
 
     def _where(self):
-        return f"{self._path} ({type(self).__name__})" if self._path else type(self).__name__
+        return f'"{self._path}" ({type(self).__name__})' if self._path else type(self).__name__
+
+    def _shape(self, input) -> tuple[int, ...]:
+        """The shape of an input, which must be an array."""
+        if not hasattr(input, "shape"):
+            raise TypeError(f"{self._where()}: expected an array, got a {type(input).__name__}: convert it with jnp.asarray")
+        return input.shape
 
     # -- printed as PyTorch prints it
 
@@ -260,6 +307,20 @@ class Module:
 
     def _children_repr(self):
         return [(name, repr(child)) for name, child in self._modules.items()]
+
+
+_IN_MODULE = "bpjax: in module"
+
+
+def _directly_in(value) -> list:
+    return list(value.values()) if isinstance(value, dict) else list(value) if isinstance(value, list | tuple) else []
+
+
+def _check_key(who, rng):
+    dtype = getattr(rng, "dtype", None)
+    is_key = dtype is not None and (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == jnp.uint32 and rng.shape[-1:] in ((2,), (4,)))
+    if not is_key:
+        raise TypeError(f"{who}: rng must be a key such as jax.random.key(0), got {type(rng).__name__}")
 
 
 def _indented(text):

@@ -28,10 +28,10 @@ class LayerNorm(Module):
         self.bias = Parameter(self.normalized_shape, 0.0, dtype) if elementwise_affine and bias else None
 
     def forward(self, input):
-        if input.shape[-len(self.normalized_shape) :] != self.normalized_shape:
-            raise ValueError(f"{self._where()}: expected input ending in {self.normalized_shape}, got shape {input.shape}")
+        shape = self._shape(input)
+        if shape[-len(self.normalized_shape) :] != self.normalized_shape:
+            raise ValueError(f"{self._where()}: expected input ending in {self.normalized_shape}, got shape {shape}")
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
-
 
     def extra_repr(self):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
@@ -58,10 +58,10 @@ class RMSNorm(Module):
         self.weight = Parameter(self.normalized_shape, 1.0, dtype) if elementwise_affine else None
 
     def forward(self, input):
-        if input.shape[-len(self.normalized_shape) :] != self.normalized_shape:
-            raise ValueError(f"{self._where()}: expected input ending in {self.normalized_shape}, got shape {input.shape}")
+        shape = self._shape(input)
+        if shape[-len(self.normalized_shape) :] != self.normalized_shape:
+            raise ValueError(f"{self._where()}: expected input ending in {self.normalized_shape}, got shape {shape}")
         return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
-
 
     def extra_repr(self):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
@@ -95,9 +95,10 @@ class BatchNorm1d(Module):
             self.num_batches_tracked = Buffer((), 0, jnp.int32)
 
     def forward(self, input):
-        if input.ndim not in (2, 3) or input.shape[1] != self.num_features:
+        shape = self._shape(input)
+        if len(shape) not in (2, 3) or shape[1] != self.num_features:
             expected = f"(N, {self.num_features}) or (N, {self.num_features}, L)"
-            raise ValueError(f"{self._where()}: expected input of shape {expected}, got shape {input.shape}")
+            raise ValueError(f"{self._where()}: expected input of shape {expected}, got shape {shape}")
         if not self.track_running_stats:
             return F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps)
         if not self.training:
@@ -108,7 +109,6 @@ class BatchNorm1d(Module):
         self.running_mean, self.running_var = F.batch_norm_statistics(input, mean, var, momentum)
         self.num_batches_tracked = count
         return output
-
 
     def extra_repr(self):
         options = f"eps={self.eps}, momentum={self.momentum}, affine={self.affine}, track_running_stats={self.track_running_stats}"

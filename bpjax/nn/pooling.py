@@ -23,10 +23,10 @@ class MaxPool2d(Module):
         self.padding, self.dilation, self.return_indices, self.ceil_mode = padding, dilation, return_indices, ceil_mode
 
     def forward(self, input):
-        if input.ndim not in (3, 4):
-            raise ValueError(f"{self._where()}: expected input of shape (N, C, H, W) or (C, H, W), got shape {input.shape}")
+        shape = self._shape(input)
+        if len(shape) not in (3, 4):
+            raise ValueError(f"{self._where()}: expected input of shape (N, C, H, W) or (C, H, W), got shape {shape}")
         return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices)
-
 
     def extra_repr(self):
         sizes = f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}"

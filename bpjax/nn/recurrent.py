@@ -43,10 +43,11 @@ class RNN(Module):
                 setattr(self, "bias_hh" + suffix, Parameter((hidden_size,), init, dtype))
 
     def forward(self, input, hx=None):
-        if input.ndim not in (2, 3) or input.shape[-1] != self.input_size:
+        shape = self._shape(input)
+        if len(shape) not in (2, 3) or shape[-1] != self.input_size:
             expected = f"({'N, T' if self.batch_first else 'T, N'}, {self.input_size}) or (T, {self.input_size})"
-            raise ValueError(f"{self._where()}: expected input of shape {expected}, got shape {input.shape}")
-        swap = self.batch_first and input.ndim == 3
+            raise ValueError(f"{self._where()}: expected input of shape {expected}, got shape {shape}")
+        swap = self.batch_first and len(shape) == 3
         x = input.swapaxes(0, 1) if swap else input
         shape = (self.num_layers * (1 + self.bidirectional), *x.shape[1:-1], self.hidden_size)
         if hx is None:
@@ -68,7 +69,6 @@ class RNN(Module):
     def _weights(self, suffix):
         names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"] if self.bias else ["weight_ih", "weight_hh"]
         return [getattr(self, name + suffix) for name in names]
-
 
     def extra_repr(self):
         text = f"{self.input_size}, {self.hidden_size}"

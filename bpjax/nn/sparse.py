@@ -39,10 +39,10 @@ class Embedding(Module):
         return weight if self.padding_idx is None else weight.at[self.padding_idx].set(0)
 
     def forward(self, input):
+        shape = self._shape(input)
         if not jnp.issubdtype(input.dtype, jnp.integer):
-            raise TypeError(f"{self._where()}: expected integer indices, got {input.dtype} of shape {input.shape}")
+            raise TypeError(f"{self._where()}: expected integer indices, got {input.dtype} of shape {shape}")
         return F.embedding(input, self.weight, self.padding_idx)
-
 
     def extra_repr(self):
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"

@@ -137,6 +137,7 @@ def test_a_wrong_forward_is_a_finding():
     half.def_backward(lambda saved, dy: (dy / 2,))
     report = bpjax.check_gradients(lambda x: jnp.sum(half(x)), x)
     assert not report.ok and "forward" in report.findings[0]
+    assert report.blame[0].rule == "half" and "the forward's value" in str(report.blame[0])
 
 
 def test_a_wrong_primitive_rule_is_blamed(monkeypatch):
@@ -159,6 +160,50 @@ def test_a_wrong_scan_rule_is_blamed_and_not_its_body(monkeypatch):
     monkeypatch.setitem(RULES, "scan", Wrong())
     report = bpjax.check_gradients(lambda x: jnp.sum(lax.scan(lambda c, a: (jnp.sin(c * a), None), x[0], x)[0]), x)
     assert not report.ok and report.blame[0].rule == "scan"
+
+
+def test_an_op_that_is_vmapped_is_said_to_go_through_its_formula():
+    op = affine_op(sign)
+    report = bpjax.check_gradients(lambda xs: jnp.sum(jax.vmap(lambda a: op(a, x, x[0]))(xs)), np.stack([x, x]))
+    assert report.ok and "written backward of planted was not used" in str(report)
+
+
+def test_a_function_that_holds_a_custom_vjp_is_checked_without_jvp():
+    right_rule = bpjax.as_custom_vjp(lambda x: jnp.sum(jnp.sin(x)))
+    report = bpjax.check_gradients(right_rule, x)
+    assert report.ok and "jax.jvp not asked" in str(report) and report.leaves[0].order > 1.8
+
+
+def test_a_custom_vjp_that_breaks_its_contract_is_a_finding():
+    @jax.custom_vjp
+    def double(x):
+        return 2.0 * x
+
+    double.defvjp(lambda x: (2.0 * x, None), lambda _, dy: (2.0 * dy.sum(),))
+    report = bpjax.check_custom_vjp(double, jnp.ones(3))
+    assert not report.ok and report.findings
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: bpjax.check_gradients(lambda x: None, x), "no floating array"),
+        (lambda: bpjax.check_gradients(lambda x: jnp.argmax(x), x), "no floating array"),
+        (lambda: bpjax.check_gradients(lambda x: (x.sum(), "aux"), x), "has_aux=True"),
+        (lambda: bpjax.check_gradients(lambda x: x.sum(), x, has_aux=True), "must return a pair"),
+        (lambda: bpjax.check_gradients(lambda x: x.sum(), x, argnums=1), "argnums=1"),
+        (lambda: bpjax.check_gradients(lambda i: i.sum(), np.arange(3)), "choose others by argnums"),
+        (lambda: bpjax.check_custom_vjp(jnp.sin, x), "takes a jax.custom_vjp"),
+    ],
+    ids=["nothing returned", "integers returned", "aux forgotten", "no aux", "argnums", "an integer argument", "no custom_vjp"],
+)
+def test_misuse(call, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        call()
+
+
+def test_a_number_returned_is_a_constant():
+    assert bpjax.check_gradients(lambda x: 1.0, x).ok
 
 
 def test_a_kink_is_called_a_kink():

@@ -220,6 +220,27 @@ def test_as_custom_vjp_differentiates_what_is_closed_over():
     np.testing.assert_allclose(by_hand, x * jnp.cos(x * x), rtol=1e-12)
 
 
+def test_as_custom_vjp_takes_keywords_flags_and_other_outputs():
+    @bpjax.as_custom_vjp
+    def f(x, n, *, negate=False):
+        y = x**n
+        return (-y if negate else y), "a string", jnp.arange(n)
+
+    x = arrays((3,))
+    assert f(x, 2)[1] == "a string" and f(x, 2)[2].tolist() == [0, 1]
+    np.testing.assert_allclose(jax.jit(jax.grad(lambda x: f(x, 3, negate=True)[0].sum()))(x), -3 * x**2, rtol=1e-12)
+
+
+def test_argnums_of_numpy_and_a_list_for_aux():
+    value, aux = bpjax.grad(lambda x, y: [x * y, "aux"], argnums=np.int64(-1), has_aux=True)(2.0, 3.0)
+    assert value == 2 and aux == "aux"
+
+
+def test_a_tag_that_no_gradient_reaches_has_a_zero_delta():
+    result = bpjax.backprop(lambda x: x * lax.stop_gradient(bpjax.tag(x * 2, "dead")))(3.0)
+    assert result.deltas["dead"] == 0 and result.grads == 6
+
+
 def test_deltas_are_named_counted_and_stacked():
     def f(x):
         h = bpjax.tag(x * x, "square")

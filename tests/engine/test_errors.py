@@ -24,17 +24,71 @@ def broken(backward):
     "backward, message",
     [
         (lambda s, dy: (dy * s["y"],), "returned 1 cotangents; expected a tuple of 2, one for each of x, y"),
-        (lambda s, dy: dy, "expected a tuple of 2"),
+        (lambda s, dy: dy, r"returned float32\[3\]; expected a tuple of 2"),
+        (lambda s, dy: s["z"], "raised KeyError: 'z'"),
         (lambda s, dy: (dy.sum(), dy), r"returned shape \(\) for input 0; expected \(3,\)"),
         (lambda s, dy: (dy.astype(jnp.float16), dy), "returned dtype float16 for input 0; expected float32"),
         (lambda s, dy: (None, dy), "returned None for input 0"),
     ],
-    ids=["too few", "no tuple", "wrong shape", "wrong dtype", "none for a float"],
+    ids=["too few", "no tuple", "an error of its own", "wrong shape", "wrong dtype", "none for a float"],
 )
 def test_a_rule_that_breaks_its_contract(backward, message):
     with pytest.raises(bpjax.RuleError, match=message) as caught:
         bpjax.grad(broken(backward))(x)
     assert "broken_op" in str(caught.value) and '"encoder"' in str(caught.value) and "test_errors.py" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "forward, message",
+    [
+        (lambda x: x, r"returned float32\[3\]; expected a pair"),
+        (lambda x: None, "returned a NoneType; expected a pair"),
+        (lambda x: (x.sum(), {}), r"returned the value float32\[\]; the formula returns float32\[3\]"),
+        (lambda z: (z, {}), "raised TypeError: .*unexpected keyword argument 'x'"),
+    ],
+    ids=["no pair", "nothing", "another shape", "other names"],
+)
+def test_a_forward_that_breaks_its_contract(forward, message):
+    @bpjax.op
+    def broken_op(x):
+        return x
+
+    broken_op.def_forward(forward)
+    broken_op.def_backward(lambda saved, dy: (dy,))
+    with pytest.raises(bpjax.RuleError, match=message) as caught:
+        bpjax.grad(lambda x: jax.named_scope("encoder")(broken_op)(x).sum())(x)
+    assert "the forward of broken_op" in str(caught.value) and '"encoder"' in str(caught.value) and "test_errors.py" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "needs, backward, message",
+    [("x", lambda eq, dy: dy * eq.y[0], "reads y0, which needs="), ("q7", lambda eq, dy: dy, "got 'q7'")],
+    ids=["what was not kept", "no such name"],
+)
+def test_needs_that_do_not_fit(needs, backward, message, monkeypatch):
+    monkeypatch.setitem(bpjax.engine.RULES, "sinh", None)
+    bpjax.rule("sinh", needs=needs)(backward)
+    with pytest.raises(bpjax.RuleError, match=message):
+        bpjax.grad(jnp.sinh)(1.0)
+
+
+def test_a_mutable_reference_on_the_path():
+    def f(x):
+        ref = jax.new_ref(jnp.zeros(3))
+        ref[...] = x
+        return jnp.sum(ref[...] ** 2)
+
+    with pytest.raises(bpjax.NoRuleError, match="mutable reference.*test_errors.py"):
+        bpjax.grad(f)(x)
+
+
+def test_a_mutable_reference_off_the_path():
+    def f(x):
+        ref = jax.new_ref(jnp.zeros(3))
+        ref[...] = jax.lax.stop_gradient(x)
+        return jnp.sum(ref[...] * x)
+
+    assert bpjax.grad(f)(x).tolist() == x.tolist()
 
 
 def test_while_on_the_path():
@@ -68,6 +122,25 @@ def test_a_python_branch():
     assert any("lax.cond" in note for note in caught.value.__notes__)
 
 
-def test_argnums_out_of_range():
-    with pytest.raises(ValueError, match="argnums=2"):
-        bpjax.grad(lambda x: x, argnums=2)(1.0)
+def test_an_index_that_depends_on_the_input():
+    with pytest.raises(IndexError) as caught:
+        bpjax.grad(lambda x: x[x > 1].sum())(x)
+    assert any("jnp.where" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize(
+    "call, kind, message",
+    [
+        (lambda: bpjax.grad(lambda x: x, argnums=2)(1.0), ValueError, "argnums=2"),
+        (lambda: bpjax.grad(lambda x, y: x * y, argnums=(0, -2))(1.0, 2.0), ValueError, "names an argument twice"),
+        (lambda: bpjax.grad(lambda x: x, argnums="x"), TypeError, "argnums must be an integer"),
+        (lambda: bpjax.grad(3), TypeError, "expected a function"),
+        (lambda: bpjax.grad(lambda x: [x])(1.0), TypeError, "returned a list of 1"),
+        (lambda: bpjax.grad(lambda x: x, has_aux=True)(1.0), TypeError, "must return a pair"),
+        (lambda: bpjax.vjp(lambda x: (x, "aux"), 1.0), TypeError, "must hold arrays alone, got a str"),
+    ],
+    ids=["argnums out of range", "argnums twice", "argnums no integer", "no function", "a list", "no pair", "a string"],
+)
+def test_misuse(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()

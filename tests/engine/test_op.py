@@ -1,5 +1,7 @@
 """Ops are recognised by identity, keep little, and cost jax.grad nothing."""
 
+import gc
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,6 +43,8 @@ PLACES = {
     "in a scan": (lambda op: lambda x: lax.scan(lambda c, a: (op(c, 2) * a, None), x, x)[0].sum(), True),
     "in a cond": (lambda op: lambda x: lax.cond(x[0] > 0, lambda a: op(a, 3), lambda a: a, x).sum(), True),
     "in a checkpoint": (lambda op: lambda x: jax.checkpoint(lambda a: op(a, 3))(x).sum(), True),
+    "at another matmul precision": (lambda op: lambda x: jax.default_matmul_precision("highest")(lambda: op(x, 3).sum())(), True),
+    "on a device of its own": (lambda op: lambda x: jax.default_device(jax.devices()[0])(lambda: op(x, 3).sum())(), True),
     "under an inner vmap": (lambda op: lambda x: jax.vmap(lambda a: op(x, 3, a))(x).sum(), False),
     "under an inner grad at equal shapes": (lambda op: lambda x: jnp.sum(jax.grad(lambda a: op(a, 3).sum())(x) * x), False),
     "under an inner jvp at equal shapes": (lambda op: lambda x: jax.jvp(lambda a: op(a, 3), (x,), (x,))[1].sum(), False),
@@ -72,6 +76,22 @@ def test_halves_are_public():
     np.testing.assert_allclose(y, x**3)
     np.testing.assert_allclose(dx, 3 * x**2)
     assert dscale is None
+
+
+def test_a_pull_back_outlives_its_op():
+    def pull():
+        op = make([])
+        return bpjax.vjp(lambda x: op(x, 3), x)[1]
+
+    back = pull()
+    gc.collect()
+    np.testing.assert_allclose(back(jnp.ones(3))[0], 3 * x**2)
+
+
+def test_arguments_must_have_names():
+    for formula in (lambda x, /: x, lambda *xs: xs, lambda **xs: xs):
+        with pytest.raises(TypeError, match="cannot be bound by name"):
+            bpjax.op(formula)
 
 
 def test_two_ops_of_one_name_are_kept_apart():

@@ -1,5 +1,6 @@
 """Modules: parameters by name, binding, buffers, keys, errors, how they print."""
 
+import pickle
 import re
 import threading
 
@@ -65,14 +66,82 @@ def test_batch_norm_buffers():
     ("call", "words"),
     [
         (lambda p: model(x), "not bound"),
-        (lambda p: model.apply(p, x[:, :3]), r"fc1 (Linear): expected input with last dimension 4, got shape (5, 3)"),
-        (lambda p: model.apply(p, x, train=True), "drop (Dropout)"),
+        (lambda p: model.apply(p, x[:, :3]), r'"fc1" (Linear): expected input with last dimension 4, got shape (5, 3)'),
+        (lambda p: model.apply(p, x, train=True), '"drop" (Dropout)'),
         (lambda p: model.apply({"fc1": p["fc1"], "c": x}, x), "missing: fc2.weight (2, 3)\n  missing: fc2.bias (2,)\n  unexpected: c"),
     ],
 )
 def test_errors(call, words):
     with pytest.raises((ValueError, RuntimeError), match=re.escape(words)):
         call(model.init(key))
+
+
+class Scans(nn.Module):
+    def __init__(self):
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, x):
+        return jax.checkpoint(lambda x: self.norm(x))(x)
+
+
+class Slices(nn.Module):
+    def __init__(self):
+        self.layers = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+
+    def forward(self, x):
+        return self.layers[1:](x)
+
+
+def test_a_slice_of_a_bound_sequential_is_bound():
+    model = Slices()
+    params = model.init(key)
+    np.testing.assert_allclose(model.apply(params, x), F.linear(F.relu(x), *(params["layers"]["2"][n] for n in ("weight", "bias"))), rtol=1e-6)
+
+
+def declared(**attributes):
+    module = nn.Module()
+    for name, value in attributes.items():
+        setattr(module, name, value)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda: declared(init=nn.Linear(2, 2)), KeyError, "'init' is taken"),
+        (lambda: declared(ws=[nn.Parameter((2,), 0.0)]), TypeError, "nn.ModuleList"),
+        (lambda: declared(ws=[nn.Linear(2, 2)]), TypeError, "nn.ModuleList"),
+        (lambda: declared(w=nn.Parameter((3,), lambda k, s, d: jnp.ones(4))).init(key), ValueError, r"init returned shape \(4,\)"),
+        (lambda: model.init(0), TypeError, "must be a key such as jax.random.key"),
+        (lambda: model.apply(model.init(key), x, rng=0), TypeError, "must be a key"),
+        (lambda: model.apply(model.init(key), [1.0, 2.0]), TypeError, '"fc1" .Linear.: expected an array, got a list'),
+        (lambda: F.linear(x, "w"), TypeError, "op linear: argument 'weight' must be an array, got str"),
+        (
+            lambda: Scans().apply(Scans().init(key), x[:, :3], buffers=Scans().init_buffers(), train=True),
+            RuntimeError, "norm.running_mean.*inside a scan, vmap, checkpoint",
+        ),
+    ],
+    ids=["a name of its own", "a list of parameters", "a list of modules", "init of a wrong shape", "no key", "no key to apply", "a list", "a string",
+         "a buffer assigned inside"],
+)  # fmt: skip
+def test_misuse(call, kind, words):
+    with pytest.raises(kind, match=words):
+        call()
+
+
+def test_errors_of_functions_are_noted_with_the_module():
+    class Wrong(nn.Module):
+        def forward(self, x):
+            return F.layer_norm(x, (7,))
+
+    with pytest.raises(ValueError) as caught:
+        nn.Sequential(Wrong()).apply({}, x)
+    assert 'bpjax: in module "0" (Wrong)' in caught.value.__notes__
+
+
+def test_a_model_can_be_pickled():
+    again = pickle.loads(pickle.dumps(nn.Sequential(nn.Linear(4, 3), nn.Tanh())))
+    np.testing.assert_array_equal(again.init(key)["0"]["weight"], nn.Sequential(nn.Linear(4, 3)).init(key)["0"]["weight"])
 
 
 def test_random_by_key():

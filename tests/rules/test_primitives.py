@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from primitive_cases import CASES
 from jax import lax
+from primitive_cases import CASES
 
 import bpjax
 
