@@ -1,8 +1,12 @@
 """The scripts' command lines, and what scripts/train does, without making an environment."""
 
+import argparse
 import importlib.machinery
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +52,7 @@ def test_split_is_stratified_and_held_out():
     assert len(np.unique(np.concatenate([x, test_x]).reshape(1797, 64), axis=0)) == 1797
 
 
-@pytest.mark.parametrize("model", sorted(train.RECIPES))
+@pytest.mark.parametrize("model", ["mlp", "rnn"])
 def test_train_writes_curves_metrics_and_parameters(model, tmp_path, capsys):
     train.main(train.options(["--model", model, "--epochs", "2", "--out", str(tmp_path / "run")]))
     out = capsys.readouterr().out
@@ -58,35 +62,69 @@ def test_train_writes_curves_metrics_and_parameters(model, tmp_path, capsys):
     assert [(r["gradient"], r["epoch"]) for r in rows] == [("hand", 1), ("hand", 2), ("auto", 1), ("auto", 2)]
 
 
-@pytest.mark.parametrize("model, wanted", [("mlp", 0.97), ("cnn", 0.98)])
-def test_digits_are_learned_by_hand_gradients_on_five_splits(model, wanted):
-    import bpjax
-    from bpjax.models.digits import MODELS
-
-    lr, epochs = train.RECIPES[model]
-    net = MODELS[model]()
-    found = []
-    for seed in range(5):
-        *_, rows = train.fit(
-            net, bpjax.value_and_grad, train.make_optimizer("sgd", lr), train.digits(seed), epochs=epochs, batch=32, seed=seed
-        )
-        found.append(rows[-1]["test_accuracy"])
-    assert np.mean(found) >= wanted, found
+@pytest.mark.parametrize("model, wanted", [("mlp", 0.97), ("cnn", 0.98), ("rnn", 0.97)])
+def test_digits_are_learned_by_hand_gradients_as_by_automatic_ones(model, wanted):
+    """Mean accuracy over five splits by hand; and from one seed, the two derivatives' runs differ in at most two predictions."""
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    command = [sys.executable, str(ROOT / "tests" / "trained_digits.py"), model]
+    found = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+    assert np.mean(found["accuracies"]) >= wanted, found
+    assert found["differing"] <= 2
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
-def test_hand_and_automatic_runs_differ_in_at_most_two_predictions(model):
-    import jax
+def test_a_training_that_is_stopped_keeps_what_it_has(tmp_path, monkeypatch):
+    original, calls = train.predictions, []
 
-    import bpjax
-    from bpjax.models.digits import MODELS
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*args)
 
-    lr, epochs = train.RECIPES[model]
-    net, data = MODELS[model](), train.digits(0)
-    a, b = (
-        train.predictions(
-            net, train.fit(net, gradient, train.make_optimizer("sgd", lr), data, epochs=epochs, batch=32, seed=0)[1], data[1][0]
-        )
-        for gradient in (bpjax.value_and_grad, jax.value_and_grad)
-    )
-    assert (a != b).sum() <= 2
+    monkeypatch.setattr(train, "predictions", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train.main(train.options(["--epochs", "5", "--out", str(tmp_path)]))
+    assert {p.name for p in tmp_path.iterdir()} == {"curves.png", "metrics.jsonl", "params-hand.npz"}
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_an_output_folder_that_cannot_be_made_is_told_before_training(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit):
+        train.main(train.options(["--out", str(tmp_path / "file" / "folder")]))
+    assert "cannot be written" in capsys.readouterr().err
+
+
+compare = load("compare_gradients")
+GOOD = "import jax.numpy as jnp\ndef loss(x): return jnp.sum(jnp.sin(x))\ndef example_args(): return (jnp.ones(3),)\n"
+
+
+def compared(tmp_path, text, function="loss", **options):
+    (tmp_path / "users.py").write_text(text)
+    return compare.main(argparse.Namespace(file=tmp_path / "users.py", function=function, precision="float32", **{"argnums": [0], "has_aux": False, **options}))
+
+
+def test_compare_gradients_prints_the_report(tmp_path, capsys):
+    assert compared(tmp_path, GOOD) == 0
+    assert "argument 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        ("def loss(x:", {}, "SyntaxError"),
+        ("import no_such_module", {}, "no_such_module"),
+        ("def loss(x): return x", {}, "has no example_args"),
+        (GOOD, {"function": "other"}, "has no function other"),
+        (GOOD, {"argnums": [5]}, "argnums=5"),
+        (GOOD.replace("(jnp.ones(3),)", "()"), {}, "argnums=0"),
+        (GOOD.replace("(jnp.ones(3),)", "jnp.ones(3)"), {}, "must return a tuple"),
+        (GOOD.replace("jnp.sin(x)", "nothing(x)"), {}, "failed at line 2: NameError"),
+    ],
+    ids=["a syntax error", "an import error", "no arguments", "no function", "argnums", "too few", "no tuple", "an error inside"],
+)
+def test_compare_gradients_tells_what_is_wrong_in_one_line(tmp_path, capsys, text, options, words):
+    with pytest.raises(SystemExit) as stopped:
+        compared(tmp_path, text, **options)
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and error.count("\n") == 1 and words in error

@@ -126,20 +126,36 @@ def wrong_rules(plain, leaves: Sequence[Any], key, tolerance: float, explain) ->
     return blames, through_formula
 
 
+def _differ(hand, auto, limit, whole) -> bool:
+    """Whether they are further apart than `limit`; values such as a mask's -1e308 are judged one by one, not to hide the others."""
+    with np.errstate(invalid="ignore"):
+        difference = np.where((np.isnan(hand) & np.isnan(auto)) | (hand == auto), 0.0, hand - auto)
+    if not np.all(np.isfinite(difference)):
+        return True
+    huge = np.abs(difference) >= _HUGE
+    return bool(np.any(np.abs(difference[huge]) > limit * np.abs(auto[huge])) or _norm(difference) > limit * (_norm(auto) + 1e-3 * whole))
+
+
+def _norm(x) -> float:
+    """The L2 norm of what can be squared."""
+    return float(np.linalg.norm(x[np.abs(np.nan_to_num(x, nan=np.inf)) < _HUGE]))
+
+
+_HUGE = 1e150
+
+
 def _first_wrong(hands, autos, compared, tolerance, record):
     for hand, auto, (what, aval) in zip(hands, autos, compared):
         hand, auto = np.asarray(hand, np.float64), np.asarray(auto, np.float64)
         extra = hand.ndim - len(aval.shape)
         eps = max(float(jnp.finfo(v.aval.dtype).eps) for v in [*record.eqn.invars, *record.eqn.outvars] if jaxprs.is_differentiable(v.aval))
         limit = max(tolerance, 64 * eps) if eps > 1e-10 else tolerance
-        whole = np.sqrt(sum(np.sum(np.square(np.asarray(a, np.float64))) for a in autos))
+        whole = _norm(np.concatenate([np.asarray(a, np.float64).ravel() for a in autos]))
         steps = range(int(np.prod(hand.shape[:extra]))) if extra else [None]
         flat_hand = hand.reshape((-1, *aval.shape)) if extra else [hand]
         flat_auto = auto.reshape((-1, *aval.shape)) if extra else [auto]
         for step in reversed(steps) if extra else steps:
             h, a = flat_hand[step or 0], flat_auto[step or 0]
-            same_nan = np.isnan(h) & np.isnan(a)
-            difference = np.where(same_nan | (h == a), 0.0, h - a)
-            if not np.linalg.norm(difference) <= limit * np.linalg.norm(np.nan_to_num(a)) + 1e-3 * limit * np.nan_to_num(whole):
+            if _differ(h, a, limit, whole):
                 return what, step, h, a
     return None

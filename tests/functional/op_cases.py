@@ -124,14 +124,14 @@ case("l1_loss", "equal", [a, np.where(a > 0, a, b)], smooth=False)
 case("huber_loss", "edges", [kinks, np.zeros(6)], smooth=False)
 z, z3 = normal(5, 5), normal(2, 5, 3)
 classes, classes3, w5 = np.array([0, 4, 1, -100, 2]), np.array([[1, 0, 4], [-100, 2, 2]]), positive(5)
+for how, eps in [("mean", 0.0), ("mean", 0.2), ("sum", 0.2), ("none", 0.0)]:
+    options = {"reduction": how, "label_smoothing": eps}
+    case("cross_entropy", f"{how} smoothing {eps}", [z], f=lambda z, o=options: F.cross_entropy(z, classes, **o))
+    case("cross_entropy", f"{how} smoothing {eps} weight", [z, w5], f=lambda z, w, o=options: F.cross_entropy(z, classes, w, **o))
+    case("cross_entropy", f"{how} smoothing {eps} probabilities weight", [z, unit(5, 5), w5], **options)
+    case("cross_entropy", f"{how} smoothing {eps} in 2 dims, weight", [z3, w5], f=lambda z, w, o=options: F.cross_entropy(z, classes3, w, **o))
+case("cross_entropy", "probabilities", [z, unit(5, 5)], label_smoothing=0.2)
 for how in ["mean", "sum", "none"]:
-    for eps in [0.0, 0.2]:
-        options = {"reduction": how, "label_smoothing": eps}
-        case("cross_entropy", f"{how} smoothing {eps}", [z], f=lambda z, o=options: F.cross_entropy(z, classes, **o))
-        case("cross_entropy", f"{how} smoothing {eps} weight", [z, w5], f=lambda z, w, o=options: F.cross_entropy(z, classes, w, **o))
-        case("cross_entropy", f"{how} smoothing {eps} probabilities", [z, unit(5, 5)], **options)
-        case("cross_entropy", f"{how} smoothing {eps} probabilities weight", [z, unit(5, 5), w5], **options)
-        case("cross_entropy", f"{how} smoothing {eps} in 2 dims, weight", [z3, w5], f=lambda z, w, o=options: F.cross_entropy(z, classes3, w, **o))
     case("nll_loss", how, [z], f=lambda z, how=how: F.nll_loss(z, classes, reduction=how))
     case("nll_loss", f"{how} weight", [z, w5], f=lambda z, w, how=how: F.nll_loss(z, classes, w, reduction=how))
     case("nll_loss", f"{how} in 2 dims", [z3, w5], f=lambda z, w, how=how: F.nll_loss(z, np.where(classes3 < 0, 2, classes3), w, ignore_index=2, reduction=how))
@@ -154,13 +154,12 @@ case("binary_cross_entropy_with_logits", "extremes", [edge, unit(10)], smooth=Fa
 image = normal(2, 4, 7, 6)
 case("conv2d", "plain", [image, normal(3, 4, 3, 3), normal(3)])
 case("conv2d", "without bias, one image", [image[0], normal(3, 4, 3, 2)])
-for stride in [1, 2, (3, 2)]:
-    for padding in [0, (1, 2), "valid", "same"]:
-        for dilation, groups in [(1, 1), ((2, 1), 2), (1, 4)]:
-            if padding == "same" and stride != 1:
-                continue
-            options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-            case("conv2d", " ".join(map(str, options.values())), [image, normal(4, 4 // groups, 3, 2), normal(4)], **options)
+for stride, padding, dilation, groups in [  # every pair of options meets
+    (1, 0, 1, 1), (1, (1, 2), (2, 1), 2), (1, "same", 1, 4), (1, "same", (2, 1), 1), (2, (1, 2), 1, 1), (2, "valid", (2, 1), 4),
+    (2, 0, 1, 2), ((3, 2), 0, (2, 1), 4), ((3, 2), (1, 2), 1, 4), ((3, 2), "valid", 1, 2), (1, "same", 1, 2),
+]:  # fmt: skip
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    case("conv2d", " ".join(map(str, options.values())), [image, normal(4, 4 // groups, 3, 2), normal(4)], **options)
 case("conv2d", "1x1", [image, normal(3, 4, 1, 1)])
 case("conv2d", "padding beyond the kernel", [image, normal(3, 4, 2, 2)], padding=3, stride=3)
 case("max_pool2d", "2", [apart(2, 3, 6, 6)], kernel_size=2)

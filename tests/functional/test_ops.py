@@ -73,6 +73,15 @@ def test_hand_is_auto(case, called):
 
 
 @one_per_op
+def test_eager(case, called):
+    args = tuple(map(jnp.asarray, case.args))
+    y, back = bpjax.vjp(case.f, *args)
+    dy = cotangents(y)["random"]
+    assert_same(back(dy), jax.vjp(case.f, *args)[1](dy))
+    assert set(called) == {case.op}
+
+
+@one_per_op
 def test_under_vmap(case):
     batched = tuple(jnp.stack([a, 0.9 * a]) for a in map(jnp.asarray, case.args))
 
