@@ -36,6 +36,12 @@ def _(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
 def _(saved, dy):
     index, windows = saved["index"], saved["windows"]
     zero = jnp.zeros((), dy.dtype)
+    if windows.tile:  # each value lies in one window: one pass
+        (kh, kw), (H, W) = windows.stride, windows.size
+        tap = jnp.arange(kh * kw, dtype=index.dtype).reshape(kh, 1, kw)
+        dx = jnp.where(index[..., :, None, :, None] == tap, dy[..., :, None, :, None], zero)
+        dx = dx.reshape(*dy.shape[:-2], dy.shape[-2] * kh, dy.shape[-1] * kw)
+        return (lax.pad(dx, zero, [(0, 0, 0)] * (dy.ndim - 2) + [(0, H - dx.shape[-2], 0), (0, W - dx.shape[-1], 0)]),)
     dx = jnp.zeros((*dy.shape[:-2], *windows.padded), dy.dtype)
     for i, (start, _) in enumerate(windows.taps):
         # dy where this tap won, put back at its place: one position in `stride`
@@ -63,7 +69,10 @@ def _winners(x, windows):
 
 
 class _Windows:
-    """Where the windows lie: `taps` holds, for each position in a window, its first and last places in the padded input."""
+    """Where the windows lie: `taps` holds, for each position in a window, its first and last places in the padded input.
+
+    `tile` says that they lie side by side, without padding.
+    """
 
     def __init__(self, shape, kernel_size, stride, padding, dilation, ceil_mode):
         kernel, self.padding, dilation = _pair(kernel_size), _pair(padding), _pair(dilation)
@@ -76,6 +85,7 @@ class _Windows:
             raise ValueError(f"max_pool2d: an input of shape {shape} is too small for kernel {kernel}, dilation {dilation}")
         used = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(self.out, self.stride, dilation, kernel)]
         self.padded = tuple(max(u, n + p) for u, n, p in zip(used, self.size, self.padding))
+        self.tile = self.stride == kernel and dilation == (1, 1) and self.padding == (0, 0) and not ceil_mode
         starts = [(i * dilation[0], j * dilation[1]) for i in range(kernel[0]) for j in range(kernel[1])]
         self.taps = [(a, tuple(b + (m - 1) * s + 1 for b, m, s in zip(a, self.out, self.stride))) for a in starts]
 

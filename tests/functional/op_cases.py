@@ -163,6 +163,7 @@ for stride, padding, dilation, groups in [  # every pair of options meets
 case("conv2d", "1x1", [image, normal(3, 4, 1, 1)])
 case("conv2d", "padding beyond the kernel", [image, normal(3, 4, 2, 2)], padding=3, stride=3)
 case("max_pool2d", "2", [apart(2, 3, 6, 6)], kernel_size=2)
+case("max_pool2d", "a rest that no window covers", [apart(2, 7, 8)], kernel_size=(2, 3))
 case("max_pool2d", "overlapping", [apart(2, 3, 7, 6)], kernel_size=3, stride=2, padding=1)
 case("max_pool2d", "dilated", [apart(3, 9, 8)], kernel_size=(3, 2), stride=1, dilation=2)
 case("max_pool2d", "ceil", [apart(1, 2, 7, 8)], kernel_size=3, stride=(2, 3), ceil_mode=True)
