@@ -11,6 +11,6 @@ from .engine import GradientError, NoRuleError, RuleError, as_custom_vjp, backpr
 __version__ = "0.1.0"
 
 __all__ = [
-    "GradientError", "NoRuleError", "RuleError", "as_custom_vjp", "backprop", "check_custom_vjp", "check_gradients", "functional", "grad", "nn", "op", "rule",
-    "tag", "value_and_grad", "vjp",
+    "GradientError", "NoRuleError", "RuleError", "as_custom_vjp", "backprop", "check_custom_vjp", "check_gradients", "functional",
+    "grad", "nn", "op", "rule", "tag", "value_and_grad", "vjp",
 ]

@@ -101,7 +101,8 @@ GOOD = "import jax.numpy as jnp\ndef loss(x): return jnp.sum(jnp.sin(x))\ndef ex
 
 def compared(tmp_path, text, function="loss", **options):
     (tmp_path / "users.py").write_text(text)
-    return compare.main(argparse.Namespace(file=tmp_path / "users.py", function=function, precision="float32", **{"argnums": [0], "has_aux": False, **options}))
+    options = {"argnums": [0], "has_aux": False, "precision": "float32", **options}
+    return compare.main(argparse.Namespace(file=tmp_path / "users.py", function=function, **options))
 
 
 def test_compare_gradients_prints_the_report(tmp_path, capsys):

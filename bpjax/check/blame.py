@@ -116,7 +116,9 @@ def wrong_rules(plain, leaves: Sequence[Any], key, tolerance: float, explain) ->
     blames = []
     for (record, _), audit in zip(found, audits):
         inputs = [(f"cotangent of argument {i}", v.aval) for i, (v, a) in enumerate(zip(record.eqn.invars, record.active)) if a]
-        outputs = [("the forward's value", v.aval) for v, a in zip(record.eqn.outvars, record.rule.active_outputs(record.eqn, record.active)) if a]
+        outputs = [
+            ("the forward's value", v.aval) for v, a in zip(record.eqn.outvars, record.rule.active_outputs(record.eqn, record.active)) if a
+        ]
         for kind, compared in (("value", outputs), ("seen", inputs), ("random", inputs)):
             worst = _first_wrong(*audit[kind], compared, tolerance, record)
             if worst is not None:

@@ -17,7 +17,9 @@ RELATIVE = 1e-10  # of a leaf's norm, in float64
 OF_WHOLE = 1e-3  # and of the whole gradient's norm, times this
 
 
-def check_gradients(f: Callable, *args, argnums: int | Sequence[int] = 0, has_aux: bool = False, seed: int = 0, numeric: bool = True) -> Report:
+def check_gradients(
+    f: Callable, *args, argnums: int | Sequence[int] = 0, has_aux: bool = False, seed: int = 0, numeric: bool = True
+) -> Report:
     """Hold the hand-written gradient of `f` against three independent oracles, and name the rule that is wrong.
 
     Args:
@@ -40,10 +42,22 @@ def check_gradients(f: Callable, *args, argnums: int | Sequence[int] = 0, has_au
     def plain(*inner):
         out = f(*inner)
         if has_aux and not (isinstance(out, tuple | list) and len(out) == 2):
-            raise TypeError(f"bpjax.check_gradients: with has_aux=True the function must return a pair (value, aux), got a {type(out).__name__}")
+            raise TypeError(
+                f"bpjax.check_gradients: with has_aux=True the function must return a pair (value, aux), got a {type(out).__name__}"
+            )
         return out[0] if has_aux else out
 
-    return _check("bpjax.check_gradients", plain, lambda g: lambda *leaves: engine.vjp(g, *leaves), args, argnums, seed, numeric, engine.GradientError, replay=True)
+    return _check(
+        "bpjax.check_gradients",
+        plain,
+        lambda g: lambda *leaves: engine.vjp(g, *leaves),
+        args,
+        argnums,
+        seed,
+        numeric,
+        engine.GradientError,
+        replay=True,
+    )
 
 
 def check_custom_vjp(f: Callable, *args, argnums: int | Sequence[int] = 0, seed: int = 0, numeric: bool = True) -> Report:
@@ -77,7 +91,9 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, broken, replay)
     flat, tree = jax.tree_util.tree_flatten_with_path(chosen)
     floating = [_is_floating(x) for _, x in flat]
     if not any(floating):
-        raise TypeError(f"{title}: argument {', '.join(map(str, numbers))} holds no floating array to differentiate; choose others by argnums=")
+        raise TypeError(
+            f"{title}: argument {', '.join(map(str, numbers))} holds no floating array to differentiate; choose others by argnums="
+        )
     paths = [_name(p, numbers) for (p, _), on in zip(flat, floating) if on]
     given = [jnp.asarray(x) for (_, x), on in zip(flat, floating) if on]
     dtype = jnp.result_type(*given)
@@ -93,7 +109,10 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, broken, replay)
                 full[n] = value
             outputs = jax.tree.leaves(function(*full))
             if strange := [o for o in outputs if not engine.jaxprs.is_arraylike(o)]:
-                raise TypeError(f"{title}: the function must return arrays, got a {type(strange[0]).__name__} among them (has_aux=True takes (value, aux))")
+                raise TypeError(
+                    f"{title}: the function must return arrays, got a {type(strange[0]).__name__} among them "
+                    "(has_aux=True takes (value, aux))"
+                )
             outputs = [jnp.asarray(o) for o in outputs if _is_floating(o)]
             if not outputs:
                 raise TypeError(f"{title}: the function returns no floating array, so there is nothing to differentiate")
@@ -132,11 +151,17 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, broken, replay)
             judged = _judge(paths, answers, relative)
             for i, (h, a) in enumerate(zip(answers.hand_value, answers.auto_value)):
                 if not np.allclose(h, a, rtol=max(1e-10, relative), atol=1e-12, equal_nan=True):
-                    findings.append(f"output {i}: the hand path's value differs from the formula's by up to {np.nanmax(np.abs(h - a)):.3g}: an op's forward")
+                    findings.append(
+                        f"output {i}: the hand path's value differs from the formula's by up to {np.nanmax(np.abs(h - a)):.3g}: "
+                        "an op's forward"
+                    )
             if replay:
                 sizes = {s for x in leaves for s in x.shape}
                 blame, through_formula = wrong_rules(g, leaves, key, relative, lambda h, a: cause(h, a, sizes))
-                notes += [f"the written backward of {name} was not used: vmapped or differentiated, it goes through its formula" for name in through_formula]
+                notes += [
+                    f"the written backward of {name} was not used: vmapped or differentiated, it goes through its formula"
+                    for name in through_formula
+                ]
         if jnp.finfo(dtype).bits < 64 and lossy != dtype:
             notes += _lower_precision(on_leaves(False), hand_vjp, given, answers, key, paths, findings)
     if answers.smallest < 1:
@@ -145,7 +170,8 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, broken, replay)
 
 
 def _head(title, dtype) -> str:
-    return f"{title}   {jax.default_backend()} · verdict in float64, arguments {dtype} · highest · jax {jax.__version__}   3 oracles, {DIRECTIONS} directions"
+    where = f"{jax.default_backend()} · verdict in float64, arguments {dtype} · highest · jax {jax.__version__}"
+    return f"{title}   {where}   3 oracles, {DIRECTIONS} directions"
 
 
 def _name(path, numbers) -> str:
@@ -185,7 +211,11 @@ def _judge(paths, answers, relative) -> list[Leaf]:
         order = answers.order[i]
         zero = norm <= 1e-2 * relative * whole or not np.any(auto)
         agrees = bool(error <= limit)
-        forward = bool(np.isnan(answers.jvp_error[i]) or answers.jvp_error[i] <= max(1e-8, 100 * relative)) or zero or not np.all(np.isfinite(auto))
+        forward = (
+            bool(np.isnan(answers.jvp_error[i]) or answers.jvp_error[i] <= max(1e-8, 100 * relative))
+            or zero
+            or not np.all(np.isfinite(auto))
+        )
         numeric = bool(np.isnan(order) or order == -1 or order >= 1.5) or zero
         note = "" if agrees else _swapped(i, paths, answers) or cause(hand, auto, sizes)
         if agrees and zero:
@@ -197,7 +227,19 @@ def _judge(paths, answers, relative) -> list[Leaf]:
         elif order == -1:
             note = "a kink: no verdict by finite differences"
         worst = tuple(int(k) for k in np.unravel_index(np.argmax(np.abs(difference)), auto.shape)) if auto.size else ()
-        out.append(Leaf(path, auto.shape, float(np.linalg.norm(hand)), float(error / norm if norm else error), float(answers.jvp_error[i]), float(order), agrees and forward and numeric, note, worst))
+        out.append(
+            Leaf(
+                path,
+                auto.shape,
+                float(np.linalg.norm(hand)),
+                float(error / norm if norm else error),
+                float(answers.jvp_error[i]),
+                float(order),
+                agrees and forward and numeric,
+                note,
+                worst,
+            )
+        )
     return out
 
 
@@ -222,7 +264,10 @@ def _lower_precision(g, hand_vjp, given, answers, key, paths, findings) -> list[
         hand, auto = hand.astype(np.float64), auto.astype(np.float64)
         error, allowed = np.linalg.norm(hand - truth), 2 * np.linalg.norm(auto - truth) + 4 * eps * np.linalg.norm(truth)
         if error > allowed + eps * 1e-3:
-            findings.append(f"{path}: in {given[0].dtype} the hand gradient is off by {error:.2e}, the automatic one by {np.linalg.norm(auto - truth):.2e}")
+            findings.append(
+                f"{path}: in {given[0].dtype} the hand gradient is off by {error:.2e}, "
+                f"the automatic one by {np.linalg.norm(auto - truth):.2e}"
+            )
     return []
 
 

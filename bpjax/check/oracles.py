@@ -42,6 +42,7 @@ def ask(hand_vjp: Callable, plain: Callable, leaves: Sequence[Any], key, forward
 
     `forward` says whether the function has a jvp, `numeric` whether finite differences are asked.
     """
+
     def signed(leaf, k):
         sign = jnp.where(jax.random.bernoulli(k, 0.5, leaf.shape), 1, -1)
         return (sign * jax.random.uniform(jax.random.fold_in(k, 1), leaf.shape, minval=0.5, maxval=1.5)).astype(leaf.dtype)

@@ -45,7 +45,17 @@ class Report(NamedTuple):
         for leaf in self.leaves:
             order = "kink" if leaf.order == -1 else "-" if np.isnan(leaf.order) else f"{leaf.order:.2f}"
             verdict = "ok" if leaf.ok else "WRONG"
-            rows.append((leaf.path, str(leaf.shape), f"{leaf.norm:.2e}", f"{leaf.error:.1e}", f"{leaf.jvp_error:.0e}", order, f"{verdict}  {leaf.note}".strip()))
+            rows.append(
+                (
+                    leaf.path,
+                    str(leaf.shape),
+                    f"{leaf.norm:.2e}",
+                    f"{leaf.error:.1e}",
+                    f"{leaf.jvp_error:.0e}",
+                    order,
+                    f"{verdict}  {leaf.note}".strip(),
+                )
+            )
         widths = [max(len(row[i]) for row in rows) for i in range(6)]
         table = ["  " + "  ".join([*(c.ljust(w) for c, w in zip(row, widths)), row[6]]).rstrip() for row in rows]
         lines = [self.head, *table, *(f"  finding: {f}" for f in self.findings)]

@@ -33,7 +33,7 @@ class _Inline(Rule):
         return run(inner, [*consts, *values], [False] * len(consts) + list(active), keep)
 
     def backward(self, record, dys, watch):
-        return sweep(record.saved, dys, watch)[-len(record.eqn.invars):]
+        return sweep(record.saved, dys, watch)[-len(record.eqn.invars) :]
 
 
 class _Checkpoint(Rule):
@@ -61,7 +61,7 @@ class _Checkpoint(Rule):
         policy = eqn.params["policy"]
         again = Keep(policy, kept) if policy is not None else None
         _, tape = run(inner, [*consts, *values], [False] * len(consts) + list(record.active), again)
-        return sweep(tape, dys, watch)[len(consts):]
+        return sweep(tape, dys, watch)[len(consts) :]
 
 
 # ---- scan ----
@@ -193,10 +193,7 @@ class _Scan(Rule):
 
         avals = [v.aval for v in body.invars]
         d_consts = [jaxprs.zeros(a) if on else None for a, on in zip(avals, consts_active)]
-        d_carry = [
-            (jaxprs.zeros(a) if d is None else d) if on else None
-            for a, d, on in zip(avals[n_consts:], dys, saved.carry_active)
-        ]
+        d_carry = [(jaxprs.zeros(a) if d is None else d) if on else None for a, d, on in zip(avals[n_consts:], dys, saved.carry_active)]
         inner_watch = watch and watch.inner()
 
         def step(carry, xs):
@@ -398,7 +395,12 @@ jax.tree_util.register_pytree_node(
 
 for _name in ("jit", "pjit", "closed_call", "core_call", "call"):
     RULES[_name] = _Inline(_name)
-for _rule, _names in ((_Scan(), ["scan"]), (_Cond(), ["cond"]), (_Checkpoint(), ["remat2", "checkpoint", "remat"]),
-                      (_CustomVjp(), ["custom_vjp_call"]), (_CustomJvp(), ["custom_jvp_call"])):
+for _rule, _names in (
+    (_Scan(), ["scan"]),
+    (_Cond(), ["cond"]),
+    (_Checkpoint(), ["remat2", "checkpoint", "remat"]),
+    (_CustomVjp(), ["custom_vjp_call"]),
+    (_CustomJvp(), ["custom_jvp_call"]),
+):
     for _name in _names:
         RULES[_name] = _rule

@@ -70,8 +70,11 @@ class _Flat:
 
 
 _NEEDS_VALUES = (
-    jax.errors.ConcretizationTypeError, jax.errors.TracerBoolConversionError, jax.errors.TracerIntegerConversionError,
-    jax.errors.TracerArrayConversionError, jax.errors.NonConcreteBooleanIndexError,
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerBoolConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
 )
 
 
@@ -225,7 +228,8 @@ def _gradient(f, args, kwargs, argnums, has_aux, watch: Watch | None = None):
         if not _differentiable(leaf):
             what = jnp.result_type(leaf) if jaxprs.is_arraylike(leaf) else type(leaf).__name__
             raise TypeError(
-                f"bpjax.grad differentiates floating arrays, but argument {numbers[path[0].idx]}{jax.tree_util.keystr(path[1:])} is {what}. "
+                "bpjax.grad differentiates floating arrays, "
+                f"but argument {numbers[path[0].idx]}{jax.tree_util.keystr(path[1:])} is {what}. "
                 "Leave it out of argnums, or convert it to a float."
             )
 
@@ -239,7 +243,9 @@ def _gradient(f, args, kwargs, argnums, has_aux, watch: Watch | None = None):
     leaves = [jnp.asarray(leaf) for leaf in leaves]
     value, aux, tape = _trace_and_run(of_differentiated, leaves, tree, [True] * len(leaves), has_aux)
     if not jaxprs.is_arraylike(value) or jnp.shape(value):
-        raise TypeError(f"bpjax.grad needs a scalar loss, but the function returned {_kind(value)}. Reduce it with .sum() or .mean(), or use bpjax.vjp.")
+        raise TypeError(
+            f"bpjax.grad needs a scalar loss, but the function returned {_kind(value)}. Reduce it with .sum() or .mean(), or use bpjax.vjp."
+        )
     if not jnp.issubdtype(jnp.result_type(value), jnp.floating):
         raise TypeError(f"bpjax.grad needs a floating loss, but the function returned {jnp.result_type(value)}.")
     d = jax.tree.unflatten(tree, _pull(tape, [jnp.ones((), jnp.result_type(value))], len(leaves), watch))

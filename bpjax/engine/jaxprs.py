@@ -146,7 +146,7 @@ def with_constants(prog: Program, constants: Sequence[Any]) -> Program:
         return atom if isinstance(atom, Literal) else literal.get(atom, atom)
 
     eqns = [e.replace(invars=[swap(v) for v in e.invars]) for e in prog.eqns]
-    return Program(prog.invars[len(constants):], eqns, [swap(v) for v in prog.outvars])
+    return Program(prog.invars[len(constants) :], eqns, [swap(v) for v in prog.outvars])
 
 
 class CustomVjp(NamedTuple):
@@ -186,7 +186,7 @@ def custom_jvp_program(eqn, active: Sequence[bool]) -> tuple[Program, list, list
     the rule asked for symbolic zeros.
     """
     p = eqn.params
-    symbolic = [p["symbolic_zeros"] and not a for a in active[p["num_consts"]:]]
+    symbolic = [p["symbolic_zeros"] and not a for a in active[p["num_consts"] :]]
     jaxpr, consts, out_zeros = p["jvp_jaxpr_fun"].call_wrapped(*symbolic)
     return program(jaxpr)[0], list(consts), [not z for z in out_zeros]
 
@@ -204,7 +204,9 @@ def is_saved(policy, eqn) -> bool:
 
 def module_path(name_stack: str) -> str:
     """`"vmap(encoder)/fc1"` becomes `"encoder.fc1"`."""
-    while (plain := re.sub(r"\b(?:jvp|vjp|vmap|transpose|rematted_computation|checkpoint|remat)\(([^()]*)\)", r"\1", name_stack)) != name_stack:
+    while (
+        plain := re.sub(r"\b(?:jvp|vjp|vmap|transpose|rematted_computation|checkpoint|remat)\(([^()]*)\)", r"\1", name_stack)
+    ) != name_stack:
         name_stack = plain
     return ".".join(part for part in name_stack.split("/") if part)
 

@@ -60,7 +60,9 @@ class Op:
         self.signature = inspect.signature(formula)
         unknown = set(static) - set(self.signature.parameters)
         if unknown:
-            raise TypeError(f"op {formula.__name__}: static names {sorted(unknown)} are not among its arguments {list(self.signature.parameters)}")
+            raise TypeError(
+                f"op {formula.__name__}: static names {sorted(unknown)} are not among its arguments {list(self.signature.parameters)}"
+            )
         for p in self.signature.parameters.values():
             if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY):
                 raise TypeError(f"op {formula.__name__}: {p.name!r} cannot be bound by name; an op's arguments are listed, without / and *")
@@ -105,7 +107,9 @@ class Op:
             call = self._cache.get(key)
         except TypeError:
             bad = [n for n, v in statics.items() if not _hashable(v)]
-            raise TypeError(f"op {self.__name__}: static argument {bad[0]!r} must be hashable, got {type(statics[bad[0]]).__name__}") from None
+            raise TypeError(
+                f"op {self.__name__}: static argument {bad[0]!r} must be hashable, got {type(statics[bad[0]]).__name__}"
+            ) from None
         if call is None:
             call = self._cache[key] = _Call(self, statics, tree)
         if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
@@ -173,7 +177,9 @@ class _Call(Rule):
         arguments = dict(zip(self.op.arrays, jax.tree.unflatten(self.tree, values)))
         pair = self._run("forward", jaxprs.here(), lambda forward: forward(**arguments, **self.statics))
         if not isinstance(pair, tuple) or len(pair) != 2:
-            self._fail("forward", jaxprs.here(), f"returned {_described(pair)}; expected a pair: the value, and a dict of what the backward needs")
+            self._fail(
+                "forward", jaxprs.here(), f"returned {_described(pair)}; expected a pair: the value, and a dict of what the backward needs"
+            )
         y, saved = pair
         outputs, out_tree = jax.tree.flatten(y)
         expected = [(v.aval.shape, v.aval.dtype) for v in eqn.outvars]

@@ -1,8 +1,8 @@
 """`bpjax.rule`: the backward of one of JAX's primitives, in a few lines.
 
-    @bpjax.rule("tanh", needs="y")
-    def _(eq, dy):
-        return dy * (1 - eq.y[0] ** 2)
+@bpjax.rule("tanh", needs="y")
+def _(eq, dy):
+    return dy * (1 - eq.y[0] ** 2)
 """
 
 import inspect
@@ -42,7 +42,9 @@ class _Kept(tuple):
         array = super().__getitem__(i)
         if array is None:
             rule = self.record.rule
-            raise RuleError(f"the backward of {rule.name} reads {self.letter}{i}, which needs= does not name for it. Its rule: {rule.source}")
+            raise RuleError(
+                f"the backward of {rule.name} reads {self.letter}{i}, which needs= does not name for it. Its rule: {rule.source}"
+            )
         return array
 
 
@@ -104,9 +106,9 @@ def rule(name: str, *, needs: str | Sequence[str] | Callable = "") -> Callable:
             function of the tuple that says which inputs are differentiated.
 
     The decorated function takes an equation `eq` (`eq.x`, `eq.y`: what was kept; `eq["axes"]`: a parameter;
-    `eq.in_avals`, `eq.out_avals`: types; `eq.active`; `eq.where()`: module and line, for errors) and the cotangents of the outputs. It returns a tuple with a cotangent
-    for each input: None for an input that has none, or a function without arguments, called only if it is wanted. A
-    primitive of one input may return the bare cotangent.
+    `eq.in_avals`, `eq.out_avals`: types; `eq.active`; `eq.where()`: module and line, for errors) and the
+    cotangents of the outputs. It returns a tuple with a cotangent for each input: None for an input that has none, or a function
+    without arguments, called only if it is wanted. A primitive of one input may return the bare cotangent.
 
     >>> import jax, jax.numpy as jnp, bpjax
     >>> @bpjax.rule("tanh", needs="y")

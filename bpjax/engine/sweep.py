@@ -273,7 +273,9 @@ def _checked(record: Record, dxs) -> list:
     eqn, name = record.eqn, record.rule.name or record.eqn.primitive.name
 
     def fail(what):
-        raise RuleError(f"the backward of {name}{record.where()} {what}" + (f" Its rule: {record.rule.source}" if record.rule.source else ""))
+        raise RuleError(
+            f"the backward of {name}{record.where()} {what}" + (f" Its rule: {record.rule.source}" if record.rule.source else "")
+        )
 
     if not isinstance(dxs, (tuple, list)):
         fail(f"returned {type(dxs).__name__}; expected a tuple with one cotangent for each of its {len(eqn.invars)} inputs.")

@@ -50,8 +50,9 @@ def _(saved, dy):
     reach = [d * (k - 1) for d, k in zip(dilation, kernel)]  # how far a kernel extends beyond its first tap
 
     # dx: the output of stride s is spread by s, then meets the flipped kernel; the padding brings back the input's size
-    O, c, kh, kw = W.shape
-    flipped = W[:, :, ::-1, ::-1].reshape(groups, O // groups, c, kh, kw).transpose(3, 4, 1, 0, 2).reshape(kh, kw, O // groups, groups * c)
+    out, c, kh, kw = W.shape
+    flipped = W[:, :, ::-1, ::-1].reshape(groups, out // groups, c, kh, kw)
+    flipped = flipped.transpose(3, 4, 1, 0, 2).reshape(kh, kw, out // groups, groups * c)
     before = [r - p[0] for r, p in zip(reach, padding)]
     around = [(b, n - m + r - b) for b, n, m, r in zip(before, sizes, spread, reach)]
     dx = _convolve(g.transpose(0, 2, 3, 1), flipped.astype(dy.dtype), around, lhs_dilation=stride, rhs_dilation=dilation, groups=groups)
@@ -77,7 +78,9 @@ def _options(x, W, stride, padding, dilation, groups):
     """Stride and dilation as pairs, padding as two pairs (before, after)."""
     stride, dilation = _pair(stride), _pair(dilation)
     if x.ndim not in (3, 4) or W.ndim != 4:
-        raise ValueError(f"conv2d: expected an input (N, C, H, W) or (C, H, W) and a weight (O, C/groups, kh, kw), got {x.shape} and {W.shape}")
+        raise ValueError(
+            f"conv2d: expected an input (N, C, H, W) or (C, H, W) and a weight (O, C/groups, kh, kw), got {x.shape} and {W.shape}"
+        )
     if x.shape[-3] != W.shape[1] * groups or W.shape[0] % groups:
         raise ValueError(f"conv2d: an input of shape {x.shape} does not fit a weight of shape {W.shape} in {groups} groups")
     if padding == "same":

@@ -98,9 +98,7 @@ def _(saved, dy):
 
 
 @op(static=("size_average", "ignore_index", "reduce", "reduction", "label_smoothing"))
-def cross_entropy(
-    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
-):
+def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0):
     """l = -Σ_c w_c q_c log softmax(z)_c, reduced, with q = (1 - ε) t + ε/C and ε = label_smoothing.
 
     `target` holds class indices (integers; t is then one-hot, and rows with ignore_index count nothing) or probabilities (floats).
@@ -169,7 +167,14 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 def _(input, target, weight, size_average, ignore_index, reduce, reduction):
     y = nll_loss.formula(input, target, weight, size_average, ignore_index, reduce, reduction)
     axis = _class_axis("nll_loss", input, target, weight)
-    return y, {"x": input, "t": target, "w": weight, "ignore_index": ignore_index, "how": _how(size_average, reduce, reduction), "axis": axis}
+    return y, {
+        "x": input,
+        "t": target,
+        "w": weight,
+        "ignore_index": ignore_index,
+        "how": _how(size_average, reduce, reduction),
+        "axis": axis,
+    }
 
 
 @nll_loss.def_backward
@@ -241,7 +246,9 @@ def _class_axis(name, input, target, weight):
     axis = 0 if input.ndim == 1 else 1
     expected = input.shape[:axis] + input.shape[axis + 1 :] if jnp.issubdtype(target.dtype, jnp.integer) else input.shape
     if target.shape != expected:
-        raise ValueError(f"{name}: for an input of shape {input.shape} expected a {target.dtype} target of shape {expected}, got {target.shape}")
+        raise ValueError(
+            f"{name}: for an input of shape {input.shape} expected a {target.dtype} target of shape {expected}, got {target.shape}"
+        )
     if weight is not None and weight.shape != (input.shape[axis],):
         raise ValueError(f"{name}: expected a weight of shape ({input.shape[axis]},), got {weight.shape}")
     return axis
@@ -304,9 +311,7 @@ def _bce_logs(x):
 
 
 @op(static=("size_average", "reduce", "reduction"))
-def binary_cross_entropy_with_logits(
-    input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
-):
+def binary_cross_entropy_with_logits(input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None):
     """l = w ((1 - t) z + (1 + (p - 1) t) log(1 + exp(-z))), reduced: `binary_cross_entropy` of σ(z), p = pos_weight on the ones.
 
     Shapes: input z and target t the same (*), weight and pos_weight broadcast to it or None -> scalar, or (*) with reduction="none".

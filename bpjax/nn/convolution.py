@@ -22,7 +22,18 @@ class Conv2d(Module):
     """
 
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, padding_mode="zeros", *, dtype=None
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups=1,
+        bias=True,
+        padding_mode="zeros",
+        *,
+        dtype=None,
     ):
         if padding_mode != "zeros":
             raise NotImplementedError(f"Conv2d: padding_mode must be 'zeros', got {padding_mode!r}")

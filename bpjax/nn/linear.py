@@ -9,7 +9,8 @@ from .module import Module, Parameter, uniform
 class Linear(Module):
     """y = x Wᵀ + b on the last axis.
 
-    Shapes: (*, in_features) -> (*, out_features); weight (out_features, in_features), bias (out_features,), both U(±1/√in_features) at first.
+    Shapes: (*, in_features) -> (*, out_features); weight (out_features, in_features), bias (out_features,), both
+    U(±1/√in_features) at first.
     Formula and backward: see `bpjax.functional.linear`.
     Errors: ValueError where the last dimension is not in_features.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.Linear.html
@@ -114,4 +115,3 @@ class Identity(Module):
 
     def forward(self, input):
         return F.identity(input)
-

@@ -171,5 +171,6 @@ class BCEWithLogitsLoss(Module):
         self.pos_weight = pos_weight
 
     def forward(self, input, target):
-        return F.binary_cross_entropy_with_logits(input, target, self.weight, self.size_average, self.reduce, self.reduction, self.pos_weight)
-
+        return F.binary_cross_entropy_with_logits(
+            input, target, self.weight, self.size_average, self.reduce, self.reduction, self.pos_weight
+        )

@@ -110,7 +110,9 @@ class Module:
                 binding.new_buffers[self._paths[name]] = value
                 return
             if name in self._parameters or name in self._modules or isinstance(value, Parameter | Module):
-                raise AttributeError(f"{self._where()}: parameters and modules are declared in __init__; {name!r} cannot be assigned in forward")
+                raise AttributeError(
+                    f"{self._where()}: parameters and modules are declared in __init__; {name!r} cannot be assigned in forward"
+                )
         registries = self._parameters, self._buffers, self._modules
         registry = None
         if isinstance(value, Parameter):
@@ -121,10 +123,12 @@ class Module:
             if other is not registry:
                 other.pop(name, None)
         if registry is None:
-            if hidden := [v for v in _directly_in(value) if isinstance(v, Parameter) or isinstance(v, Module) and any(v._declared("_parameters"))]:
+            if hidden := [
+                v for v in _directly_in(value) if isinstance(v, Parameter) or isinstance(v, Module) and any(v._declared("_parameters"))
+            ]:
                 raise TypeError(
-                    f"{type(self).__name__}: {name!r} is a {type(value).__name__} that holds a {type(hidden[0]).__name__}, which init would not "
-                    "find there: use nn.ModuleList or nn.ModuleDict, or give each parameter a name of its own"
+                    f"{type(self).__name__}: {name!r} is a {type(value).__name__} that holds a {type(hidden[0]).__name__}, "
+                    "which init would not find there: use nn.ModuleList or nn.ModuleDict, or give each parameter a name of its own"
                 )
             object.__setattr__(self, name, value)
         else:
@@ -363,7 +367,10 @@ def _checked(module, kind, declared, given) -> dict:
     wrong = [f"missing: {p} {d.shape}" for p, d in declared.items() if p not in values]
     wrong += [f"unexpected: {p}" for p in values if p not in declared]
     for path, d in declared.items():
-        if path in values and (shape := getattr(values[path], "shape", jnp.shape(values[path]) if _is_number(values[path]) else None)) != d.shape:
+        if (
+            path in values
+            and (shape := getattr(values[path], "shape", jnp.shape(values[path]) if _is_number(values[path]) else None)) != d.shape
+        ):
             wrong.append(f"wrong shape: {path}: expected {d.shape}, got {type(values[path]).__name__ if shape is None else shape}")
     if wrong:
         raise ValueError(f"{type(module).__name__}: the {kind} do not fit:\n  " + "\n  ".join(wrong))

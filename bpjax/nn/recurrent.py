@@ -11,7 +11,8 @@ from .module import Module, Parameter, uniform
 class RNN(Module):
     """h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), in one or more layers, one or both directions.
 
-    Shapes: input (T, N, I), (N, T, I) with batch_first, or (T, I); hx (layers x directions, N, H) or None -> all h_t of the last layer, and the last h of each.
+    Shapes: input (T, N, I), (N, T, I) with batch_first, or (T, I); hx (layers x directions, N, H) or None
+    -> all h_t of the last layer, and the last h of each.
     Formula and backward: see `bpjax.functional.rnn_tanh`.
     Errors: ValueError for another shape.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.RNN.html
@@ -25,8 +26,17 @@ class RNN(Module):
     """
 
     def __init__(
-        self, input_size, hidden_size, num_layers=1, nonlinearity="tanh", bias=True, batch_first=False, dropout=0.0, bidirectional=False,
-        *, dtype=None,
+        self,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        nonlinearity="tanh",
+        bias=True,
+        batch_first=False,
+        dropout=0.0,
+        bidirectional=False,
+        *,
+        dtype=None,
     ):
         if nonlinearity != "tanh":
             raise NotImplementedError(f"RNN: nonlinearity must be 'tanh', got {nonlinearity!r}")

@@ -93,7 +93,8 @@ for _name in ("scatter-mul", "scatter_mul"):
     def _(eq, dy):
         def updates():
             if not eq["unique_indices"]:  # repeated factors would need each other
-                raise NoRuleError(f"the factors of scatter-mul{eq.where()} are differentiated with unique_indices=True only, as in JAX; pass it.")
+                where = eq.where()
+                raise NoRuleError(f"the factors of scatter-mul{where} are differentiated only with unique_indices=True, as in JAX.")
             return _read(eq, dy * eq.x[0])
 
         return lambda: lax.scatter_mul(dy, eq.x[1], eq.x[2], eq["dimension_numbers"], **_options(eq)), None, updates

@@ -73,7 +73,8 @@ MISTAKES = {
 rng = np.random.default_rng(0)
 x, target = (rng.normal(size=(3, 3)).astype(np.float32) for _ in range(2))
 params = {
-    name: {"weight": rng.normal(size=(3, 3)).astype(np.float32), "bias": rng.normal(size=3).astype(np.float32)} for name in ("first", "second")
+    name: {"weight": rng.normal(size=(3, 3)).astype(np.float32), "bias": rng.normal(size=3).astype(np.float32)}
+    for name in ("first", "second")
 }
 
 

@@ -63,7 +63,8 @@ IN_COTANGENTS = {
 }
 KINDS = (*IN_COTANGENTS, "stale")  # stale: what was saved, except the inputs themselves, belongs to another batch
 
-# What cannot show in which ops: they have no two cotangents of one shape to swap, or save nothing but inputs, or a mask that no input changes.
+# What cannot show in which ops: they have no two cotangents of one shape to swap, or save nothing but inputs, or a
+# mask that no input changes.
 CANNOT = {
     "stale": "linear bilinear mse_loss l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits",
     "swapped stale": "flatten identity embedding dropout gelu silu nll_loss conv2d",

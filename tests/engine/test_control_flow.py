@@ -99,7 +99,9 @@ CASES = {
     "scan over nothing but a counter": (lambda x: lax.fori_loop(0, 4, lambda i, c: jnp.sin(c) * (i + 1.0), x), [arrays((3,))]),
     "scan of length zero": (lambda x: lax.scan(lambda c, a: (c * a, a), x, jnp.zeros((0, 3))), [arrays((3,))]),
     "a tied RNN with w.T in its body": (rnn, [tuple(arrays((3, 3), (2, 3))), arrays((6, 2), seed=3)]),
-    "a carry that becomes active late": (lambda x: lax.scan(lambda c, a: ((c[1], c[0] * a, c[2] * c[1]), None), (1.0, 2.0, 3.0), x)[0], [arrays((4,))]),
+    "a carry that becomes active late": (
+        lambda x: lax.scan(lambda c, a: ((c[1], c[0] * a, c[2] * c[1]), None), (1.0, 2.0, 3.0), x)[0], [arrays((4,))]
+    ),
     "cond": (lambda x, y: lax.cond(x[0] > 0, lambda a, b: jnp.sin(a) * b, lambda a, b: a * 2 + 0 * b, x, y), arrays((3,), (3,))),
     "switch in a scan": (
         lambda x: lax.scan(lambda c, i: (lax.switch(i % 3, [jnp.sin, lambda a: a * a, lambda a: a * x], c), c), x, jnp.arange(5)),
@@ -140,7 +142,9 @@ def test_hand_agrees_with_jax(case):
     agree(f, *jax.tree.map(jnp.asarray, args))
 
 
-@pytest.mark.parametrize("case", ["scan with captured weights", "cond", "checkpoint", "custom_jvp", "a tied RNN with w.T in its body", "inner jit"])
+@pytest.mark.parametrize(
+    "case", ["scan with captured weights", "cond", "checkpoint", "custom_jvp", "a tied RNN with w.T in its body", "inner jit"]
+)
 def test_composes_with_jit_vmap_and_a_second_derivative(case):
     f, args = CASES[case]
     args = jax.tree.map(jnp.asarray, args)

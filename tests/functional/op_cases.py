@@ -129,12 +129,14 @@ for how, eps in [("mean", 0.0), ("mean", 0.2), ("sum", 0.2), ("none", 0.0)]:
     case("cross_entropy", f"{how} smoothing {eps}", [z], f=lambda z, o=options: F.cross_entropy(z, classes, **o))
     case("cross_entropy", f"{how} smoothing {eps} weight", [z, w5], f=lambda z, w, o=options: F.cross_entropy(z, classes, w, **o))
     case("cross_entropy", f"{how} smoothing {eps} probabilities weight", [z, unit(5, 5), w5], **options)
-    case("cross_entropy", f"{how} smoothing {eps} in 2 dims, weight", [z3, w5], f=lambda z, w, o=options: F.cross_entropy(z, classes3, w, **o))
+    case("cross_entropy", f"{how} smoothing {eps} in 2 dims, weight", [z3, w5],
+         f=lambda z, w, o=options: F.cross_entropy(z, classes3, w, **o))
 case("cross_entropy", "probabilities", [z, unit(5, 5)], label_smoothing=0.2)
 for how in ["mean", "sum", "none"]:
     case("nll_loss", how, [z], f=lambda z, how=how: F.nll_loss(z, classes, reduction=how))
     case("nll_loss", f"{how} weight", [z, w5], f=lambda z, w, how=how: F.nll_loss(z, classes, w, reduction=how))
-    case("nll_loss", f"{how} in 2 dims", [z3, w5], f=lambda z, w, how=how: F.nll_loss(z, np.where(classes3 < 0, 2, classes3), w, ignore_index=2, reduction=how))
+    case("nll_loss", f"{how} in 2 dims", [z3, w5],
+         f=lambda z, w, how=how: F.nll_loss(z, np.where(classes3 < 0, 2, classes3), w, ignore_index=2, reduction=how))
 case("cross_entropy", "probabilities in 3 dims", [z3, unit(2, 5, 3)])
 case("cross_entropy", "one row", [normal(5)], f=lambda z: F.cross_entropy(z, np.array(3)))
 case("cross_entropy", "ignore_index 2", [z], f=lambda z: F.cross_entropy(z, classes % 5, ignore_index=2))
@@ -172,6 +174,7 @@ case("max_pool2d", "gaps", [apart(1, 2, 8, 8)], kernel_size=2, stride=3)
 case("max_pool2d", "ties", [np.ones((1, 1, 6, 6))], kernel_size=3, stride=2, padding=1, smooth=False)
 
 # recurrent
-case("rnn_tanh", "two biases", [normal(5, 2, 4), normal(2, 4), 0.5 * normal(4, 4, seed=2), 0.5 * normal(4, 4), normal(4), normal(4, seed=1)])
+case("rnn_tanh", "two biases",
+     [normal(5, 2, 4), normal(2, 4), 0.5 * normal(4, 4, seed=2), 0.5 * normal(4, 4), normal(4), normal(4, seed=1)])
 case("rnn_tanh", "without bias", [normal(5, 2, 3), normal(2, 4), 0.5 * normal(4, 3), 0.5 * normal(4, 4)])
 case("rnn_tanh", "one sequence", [normal(5, 3), normal(4), 0.5 * normal(4, 3), 0.5 * normal(4, 4), normal(4), normal(4, seed=1)])

@@ -95,7 +95,8 @@ class Slices(nn.Module):
 def test_a_slice_of_a_bound_sequential_is_bound():
     model = Slices()
     params = model.init(key)
-    np.testing.assert_allclose(model.apply(params, x), F.linear(F.relu(x), *(params["layers"]["2"][n] for n in ("weight", "bias"))), rtol=1e-6)
+    expected = F.linear(F.relu(x), *(params["layers"]["2"][n] for n in ("weight", "bias")))
+    np.testing.assert_allclose(model.apply(params, x), expected, rtol=1e-6)
 
 
 def declared(**attributes):
@@ -121,8 +122,8 @@ def declared(**attributes):
             RuntimeError, "norm.running_mean.*inside a scan, vmap, checkpoint",
         ),
     ],
-    ids=["a name of its own", "a list of parameters", "a list of modules", "init of a wrong shape", "no key", "no key to apply", "a list", "a string",
-         "a buffer assigned inside"],
+    ids=["a name of its own", "a list of parameters", "a list of modules", "init of a wrong shape", "no key", "no key to apply", "a list",
+         "a string", "a buffer assigned inside"],
 )  # fmt: skip
 def test_misuse(call, kind, words):
     with pytest.raises(kind, match=words):
