@@ -356,7 +356,7 @@ def _bce_of_logits(z, t, p):
 
 
 def _softplus_of_minus(z):
-    return jnp.logaddexp(-z, 0)  # written with max and abs, jax.grad would be off by 1/2 at z = 0
+    return jnp.logaddexp(-z, 0)  # written with max and abs, the formula's derivative would be off by 1/2 at z = 0
 
 
 # -- what the losses share ----------------------------------------------------------------------------------------------
