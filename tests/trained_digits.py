@@ -3,8 +3,6 @@
 A program of its own: the tests' XLA flags would make training slow.
 """
 
-import importlib.machinery
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -15,11 +13,8 @@ import numpy as np
 import bpjax
 from bpjax.models.digits import MODELS
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-loader = importlib.machinery.SourceFileLoader("train", str(SCRIPTS / "train"))
-train = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
-loader.exec_module(train)
+sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
+from test_scripts import train  # noqa: E402
 
 
 def main(name):

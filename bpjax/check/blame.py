@@ -9,6 +9,7 @@ import numpy as np
 
 from ..engine import Record, Rule, Watch, jaxprs, run, substituted_rules, sweep, unrecognised
 from .oracles import compiled, cotangents
+from .report import OF_WHOLE, difference
 
 
 class Blame(NamedTuple):
@@ -130,12 +131,11 @@ def wrong_rules(plain, leaves: Sequence[Any], key, tolerance: float, explain) ->
 
 def _differ(hand, auto, limit, whole) -> bool:
     """Whether they are further apart than `limit`; values such as a mask's -1e308 are judged one by one, not to hide the others."""
-    with np.errstate(invalid="ignore"):
-        difference = np.where((np.isnan(hand) & np.isnan(auto)) | (hand == auto), 0.0, hand - auto)
-    if not np.all(np.isfinite(difference)):
+    off = difference(hand, auto)
+    if not np.all(np.isfinite(off)):
         return True
-    huge = np.abs(difference) >= _HUGE
-    return bool(np.any(np.abs(difference[huge]) > limit * np.abs(auto[huge])) or _norm(difference) > limit * (_norm(auto) + 1e-3 * whole))
+    huge = np.abs(off) >= _HUGE
+    return bool(np.any(np.abs(off[huge]) > limit * np.abs(auto[huge])) or _norm(off) > limit * (_norm(auto) + OF_WHOLE * whole))
 
 
 def _norm(x) -> float:

@@ -65,6 +65,15 @@ class Report(NamedTuple):
         return "\n".join([*lines, *(f"  note: {n}" for n in self.notes)])
 
 
+OF_WHOLE = 1e-3  # of a relative tolerance: what the norm of the whole gradient allows besides a leaf's own
+
+
+def difference(hand: np.ndarray, auto: np.ndarray) -> np.ndarray:
+    """hand - auto, and 0 where both are NaN or the same infinity."""
+    with np.errstate(invalid="ignore"):
+        return np.where((np.isnan(hand) & np.isnan(auto)) | (hand == auto), 0.0, hand - auto)
+
+
 def cause(hand: np.ndarray, auto: np.ndarray, sizes: Sequence[int] = ()) -> str:
     """What the relation of a wrong gradient to the right one suggests."""
     hand, auto = np.asarray(hand, np.float64), np.asarray(auto, np.float64)

@@ -1,7 +1,19 @@
 """The algorithm: run and sweep, ops, rules, and the derivatives that stand on them. Knows no layer."""
 
 from . import control as _control  # noqa: F401  the rules of jit, scan, cond, checkpoint and custom rules
-from .derivatives import Backprop, as_custom_vjp, backprop, chosen_arguments, grad, is_naming, tag, value_and_grad, vjp
+from .derivatives import (
+    Backprop,
+    argument_numbers,
+    as_custom_vjp,
+    backprop,
+    chosen_arguments,
+    grad,
+    is_naming,
+    tag,
+    value_and_aux_of,
+    value_and_grad,
+    vjp,
+)
 from .errors import GradientError, NoRuleError, RuleError
 from .op import Op, op, unrecognised
 from .rule import no_gradient, rule
@@ -18,6 +30,7 @@ __all__ = [
     "RuleError",
     "Tape",
     "Watch",
+    "argument_numbers",
     "as_custom_vjp",
     "backprop",
     "chosen_arguments",
@@ -31,6 +44,7 @@ __all__ = [
     "sweep",
     "tag",
     "unrecognised",
+    "value_and_aux_of",
     "value_and_grad",
     "vjp",
 ]

@@ -58,15 +58,20 @@ class _Flat:
     def _call(self, f, traced):
         traced = iter(traced)
         out = f(*jax.tree.unflatten(self.tree, [next(traced) if d else leaf for leaf, d in zip(self.leaves, self.on)]))
-        if self.has_aux and not (isinstance(out, tuple | list) and len(out) == 2):
-            raise TypeError(f"with has_aux=True the function must return a pair (value, aux), got {_kind(out)}")
-        parts, self.out_tree = jax.tree.flatten(tuple(out) if self.has_aux else (out, None))
+        parts, self.out_tree = jax.tree.flatten(value_and_aux_of(out) if self.has_aux else (out, None))
         self.asides = [None if jaxprs.is_arraylike(x) else (x,) for x in parts]
         return [x for x in parts if jaxprs.is_arraylike(x)]
 
     def value_and_aux(self, arrays: Sequence[Any]) -> tuple[Any, Any]:
         arrays = iter(arrays)
         return jax.tree.unflatten(self.out_tree, [next(arrays) if a is None else a[0] for a in self.asides])
+
+
+def value_and_aux_of(out: Any) -> tuple[Any, Any]:
+    """What a function with has_aux=True returned, which must be a pair."""
+    if not (isinstance(out, tuple | list) and len(out) == 2):
+        raise TypeError(f"with has_aux=True the function must return a pair (value, aux), got {_kind(out)}")
+    return tuple(out)
 
 
 _NEEDS_VALUES = (
@@ -171,7 +176,7 @@ def value_and_grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool 
     (12.0, 12.0)
     """
 
-    argnums = _numbers(f, argnums)
+    argnums = argument_numbers(f, argnums)
 
     @functools.wraps(f)
     def differentiated(*args, **kwargs):
@@ -189,7 +194,7 @@ def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
     1.0
     """
 
-    argnums = _numbers(f, argnums)
+    argnums = argument_numbers(f, argnums)
 
     @functools.wraps(f)
     def differentiated(*args, **kwargs):
@@ -199,7 +204,7 @@ def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
     return differentiated
 
 
-def _numbers(f, argnums) -> int | tuple[int, ...]:
+def argument_numbers(f, argnums) -> int | tuple[int, ...]:
     """The argument numbers as Python's integers."""
     if not callable(f):
         raise TypeError(f"expected a function to differentiate, got {_kind(f)}")
@@ -275,7 +280,7 @@ def backprop(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
     >>> float(result.value), float(result.grads), float(result.deltas["double"])
     (36.0, 24.0, 12.0)
     """
-    argnums = _numbers(f, argnums)
+    argnums = argument_numbers(f, argnums)
 
     @functools.wraps(f)
     def differentiated(*args, **kwargs):

@@ -17,7 +17,7 @@ import numpy as np
 
 from . import jaxprs
 from .errors import GradientError, RuleError
-from .sweep import Rule
+from .sweep import Rule, source_of
 
 _calls: "weakref.WeakValueDictionary[str, _Call]" = weakref.WeakValueDictionary()  # by the name of the jit equation
 
@@ -160,8 +160,7 @@ class _Call(Rule):
 
     @property
     def source(self):
-        code = self.op._declared("backward").__code__
-        return f"{code.co_filename}:{code.co_firstlineno}"
+        return source_of(self.op._declared("backward"))
 
     def expect(self, leaves):
         """Remember the jaxpr that this call leaves: under an outer trace its equation holds this very object."""
@@ -212,8 +211,7 @@ class _Call(Rule):
             self._fail(half, where, f"raised {type(error).__name__}: {error}", error)
 
     def _fail(self, half, where, what, cause=None):
-        code = self.op._declared(half).__code__
-        raise RuleError(f"the {half} of {self.name}{where} {what}. It stands at {code.co_filename}:{code.co_firstlineno}") from cause
+        raise RuleError(f"the {half} of {self.name}{where} {what}. It stands at {source_of(self.op._declared(half))}") from cause
 
     def _scatter(self, argument, dx, flat):
         """Put the leaves of a cotangent where the leaves of its argument stand."""

@@ -1,18 +1,12 @@
-"""`bpjax.rule`: the backward of one of JAX's primitives, in a few lines.
+"""`bpjax.rule`: the backward of one of JAX's primitives, in a few lines, as its docstring shows."""
 
-@bpjax.rule("tanh", needs="y")
-def _(eq, dy):
-    return dy * (1 - eq.y[0] ** 2)
-"""
-
-import inspect
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import jaxprs
 from .errors import RuleError
-from .sweep import RULES, Rule
+from .sweep import RULES, Rule, source_of
 
 
 class Equation:
@@ -53,8 +47,7 @@ class PrimitiveRule(Rule):
 
     def __init__(self, name: str, backward: Callable, needs):
         self.name, self._backward, self._needs = name, backward, needs
-        code = getattr(inspect.unwrap(backward), "__code__", None)  # an object that can be called has none
-        self.source = f"{code.co_filename}:{code.co_firstlineno}" if code else ""
+        self.source = source_of(backward)
 
     def needs(self, active: Sequence[bool]) -> set[str]:
         """Names such as x0, y0 that the cotangents of the active inputs need; "x" and "y" stand for all."""

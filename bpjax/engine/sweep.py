@@ -8,6 +8,7 @@ Everything else in the engine is a use of these two.
 
 import contextlib
 import contextvars
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,6 +50,12 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {}
+
+
+def source_of(function: Callable) -> str:
+    """`file:line` of a written rule; empty for a callable object that has none."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else ""
 
 
 class _Refusal(Rule):

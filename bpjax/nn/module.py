@@ -227,7 +227,7 @@ class Module:
             raise RuntimeError(f"{type(self).__name__} is not bound: use model.bind(params, buffers=...)")
         old = self._binding.buffers or {}
         for path, value in self._binding.new_buffers.items():
-            if jnp.shape(value) != jnp.shape(old[path]):
+            if path in old and jnp.shape(value) != jnp.shape(old[path]):
                 raise ValueError(f"buffer {path!r}: forward assigned shape {jnp.shape(value)}; it has shape {jnp.shape(old[path])}")
             try:
                 lax.stop_gradient(value)  # any use shows whether the value lives

@@ -203,6 +203,10 @@ def test_misuse(call, words):
         call()
 
 
+def test_argnums_of_numpy():
+    assert bpjax.check_gradients(lambda a, b: jnp.sum(jnp.sin(b) * a), x, x, argnums=np.int64(1)).ok
+
+
 def test_a_number_returned_is_a_constant():
     assert bpjax.check_gradients(lambda x: 1.0, x).ok
 

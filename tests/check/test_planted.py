@@ -1,7 +1,7 @@
 """Mistakes planted in the backward of every op and every primitive: the check catches each and blames the right rule.
 
-One function of a case calls it once for each kind of mistake, under that kind's name as module path; one check must blame exactly
-the calls whose gradient the mistake changes.
+One function of a case calls it once for each kind of mistake, under that kind's name as module path; one replay must blame every
+call whose gradient the mistake changes, no call without one, and no other rule.
 """
 
 import itertools
