@@ -8,6 +8,7 @@ from .derivatives import (
     backprop,
     chosen_arguments,
     grad,
+    gradient,
     is_naming,
     tag,
     value_and_aux_of,
@@ -15,7 +16,9 @@ from .derivatives import (
     vjp,
 )
 from .errors import GradientError, NoRuleError, RuleError
-from .op import Op, op, unrecognised
+from .modules import Modules, Place, inlined, leaf_name, owner_of
+from .op import Op, op, op_of, unrecognised
+from .replaced import Replacements
 from .rule import no_gradient, rule
 from .sweep import RULES, Record, Rule, Tape, Watch, run, substituted_rules, sweep
 
@@ -24,8 +27,11 @@ __all__ = [
     "Backprop",
     "GradientError",
     "NoRuleError",
+    "Modules",
     "Op",
+    "Place",
     "Record",
+    "Replacements",
     "Rule",
     "RuleError",
     "Tape",
@@ -35,9 +41,14 @@ __all__ = [
     "backprop",
     "chosen_arguments",
     "grad",
+    "gradient",
+    "inlined",
     "is_naming",
+    "leaf_name",
     "no_gradient",
     "op",
+    "op_of",
+    "owner_of",
     "rule",
     "run",
     "substituted_rules",

@@ -1,8 +1,9 @@
 """`vjp`, `grad`, `value_and_grad`, `backprop`, `tag` and `as_custom_vjp`: a few lines each over `run` and `sweep`."""
 
+import contextlib
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,8 @@ import numpy as np
 from jax.ad_checkpoint import checkpoint_name
 
 from . import jaxprs
+from .modules import leaf_name, owner_of
+from .replaced import Replacements
 from .sweep import Tape, Watch, run, sweep
 
 _naming = jax.make_user_context(False)  # part of jit's cache key: a function traced for backprop is traced anew
@@ -89,15 +92,43 @@ class _Linearized(NamedTuple):
     tape: Tape
 
 
-def _trace_and_run(f: Callable, leaves: Sequence[Any], tree, on: Sequence[bool], has_aux: bool) -> _Linearized:
-    """Trace `f` in the leaves that are differentiated, and run it forward."""
-    flat = _Flat(f, leaves, tree, on, has_aux)
+def _trace_and_run(
+    f: Callable,
+    leaves: Sequence[Any],
+    tree,
+    on: Sequence[bool],
+    has_aux: bool,
+    replaced: Replacements,
+    owners: Sequence[str | None],
+    prepare: Callable | None = None,
+) -> _Linearized:
+    """Trace `f` in the leaves that are differentiated, let `prepare` rewrite the program, and run it forward.
+
+    `owners`: the module of each differentiated leaf.
+    """
+    with _naming(True) if replaced.at else contextlib.nullcontext():
+        flat = _Flat(f, leaves, tree, on, has_aux)
+    for rewrite in (replaced.prepare, prepare):
+        if rewrite is not None:
+            flat.program = rewrite(flat.program, _by_variable(flat.program, owners))
     active = [False] * len(flat.consts) + [True] * len(flat.differentiated)
-    outputs, tape = run(flat.program, [*flat.consts, *flat.differentiated], active)
+    with replaced.applied():
+        outputs, tape = run(flat.program, [*flat.consts, *flat.differentiated], active)
     value, aux = flat.value_and_aux(outputs)
     if wrong := [x for x in jax.tree.leaves(value) if not jaxprs.is_arraylike(x)]:
         raise TypeError(f"the function's value must hold arrays alone, got {_kind(wrong[0])}; with has_aux=True it may return (value, aux)")
     return _Linearized(value, aux, tape)
+
+
+def _by_variable(program, owners: Sequence[str | None]) -> dict[Any, str]:
+    """The module of each input of a program that is a parameter."""
+    return {v: owner for v, owner in zip(program.invars[len(program.invars) - len(owners) :], owners) if owner is not None}
+
+
+def _owners(paths: Sequence[Any], numbers: Sequence[int]) -> list[str | None]:
+    """The module of each differentiated leaf; None for a bare array beside containers of parameters, which is data."""
+    has_containers = any(len(path) > 1 for path in paths)
+    return [None if has_containers and len(path) == 1 else owner_of(leaf_name(path, numbers)) for path in paths]
 
 
 def _kind(x) -> str:
@@ -120,10 +151,11 @@ def _pull(tape: Tape, cotangents: Sequence[Any], n: int, watch: Watch | None = N
     return [jaxprs.zeros(a) if d is None else d for a, d in zip(avals, dxs[len(dxs) - n :])]
 
 
-def vjp(f: Callable, *primals, has_aux: bool = False):
+def vjp(f: Callable, *primals, has_aux: bool = False, rules: Mapping | None = None, at: Mapping | None = None):
     """As `jax.vjp`: the value, and a function from its cotangent to those of the primals; by the hand-written rules.
 
     Integer, boolean and key leaves get `float0` cotangents. With `has_aux`, `f` returns `(value, aux)` and aux comes third.
+    `rules` and `at` are those of `grad`.
 
     >>> import jax.numpy as jnp, bpjax
     >>> y, back = bpjax.vjp(jnp.sin, 0.0)
@@ -132,16 +164,19 @@ def vjp(f: Callable, *primals, has_aux: bool = False):
     """
     leaves, tree = jax.tree.flatten(primals)
     on = [_differentiable(leaf) for leaf in leaves]
-    value, aux, tape = _trace_and_run(f, leaves, tree, on, has_aux)
-    back = jax.tree_util.Partial(functools.partial(_pull_tree, _Layout(tree, on, leaves, value)), tape)
+    replaced = Replacements(rules, at)
+    chosen = [path for (path, _), d in zip(jax.tree_util.tree_flatten_with_path(primals)[0], on) if d]
+    value, aux, tape = _trace_and_run(f, leaves, tree, on, has_aux, replaced, _owners(chosen, range(len(primals))))
+    replaced.demand_all()
+    back = jax.tree_util.Partial(functools.partial(_pull_tree, _Layout(tree, on, leaves, value, replaced)), tape)
     return (value, back, aux) if has_aux else (value, back)
 
 
 class _Layout:
     """The static side of a vjp: which leaves are differentiated, and the types of all."""
 
-    def __init__(self, tree, on, leaves, value):
-        self.tree, self.on = tree, on
+    def __init__(self, tree, on, leaves, value, replaced):
+        self.tree, self.on, self.replaced = tree, on, replaced
         self.shapes = [jnp.shape(leaf) for leaf in leaves]
         self.out_tree = jax.tree.structure(value)
         self.out_types = [(jnp.shape(v), jnp.result_type(v)) for v in jax.tree.leaves(value)]
@@ -155,7 +190,9 @@ def _pull_tree(layout: _Layout, tape: Tape, cotangent):
         wanted = dtype if jnp.issubdtype(dtype, jnp.inexact) else jax.dtypes.float0
         if jnp.shape(ct) != shape or jnp.result_type(ct) != wanted:
             raise ValueError(f"the cotangent has type {jnp.result_type(ct)}{list(jnp.shape(ct))}; the value asks for {wanted}{list(shape)}")
-    d = iter(_pull(tape, [jnp.asarray(c) if c.dtype != jax.dtypes.float0 else None for c in map(_as_array, cotangents)], sum(layout.on)))
+    cotangents = [jnp.asarray(c) if c.dtype != jax.dtypes.float0 else None for c in map(_as_array, cotangents)]
+    with layout.replaced.applied():  # a checkpoint is run again here
+        d = iter(_pull(tape, cotangents, sum(layout.on)))
     return jax.tree.unflatten(layout.tree, [next(d) if on else np.zeros(s, jax.dtypes.float0) for on, s in zip(layout.on, layout.shapes)])
 
 
@@ -163,12 +200,20 @@ def _as_array(x):
     return x if hasattr(x, "dtype") else jnp.asarray(x)
 
 
-def value_and_grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+def value_and_grad(
+    f: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    rules: Mapping[Any, Callable] | None = None,
+    at: Mapping[str, Callable] | None = None,
+) -> Callable:
     """As `jax.value_and_grad`: a function that returns the value and the gradient, by the hand-written rules.
 
     Args:
         f: a function whose value is a floating scalar; with `has_aux`, a pair of that and anything.
         argnums: the argument or arguments to differentiate. Only these are traced.
+        rules, at: as in `grad`.
 
     >>> import jax.numpy as jnp, bpjax
     >>> value, grad = bpjax.value_and_grad(lambda w, x: jnp.sum((w * x) ** 2))(2.0, jnp.ones(3))
@@ -180,26 +225,47 @@ def value_and_grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool 
 
     @functools.wraps(f)
     def differentiated(*args, **kwargs):
-        value, aux, gradient = _gradient(f, args, kwargs, argnums, has_aux)
-        return ((value, aux), gradient) if has_aux else (value, gradient)
+        value, aux, grads = gradient(f, args, kwargs, argnums, has_aux, Replacements(rules, at))
+        return ((value, aux), grads) if has_aux else (value, grads)
 
     return differentiated
 
 
-def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+def grad(
+    f: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    rules: Mapping[Any, Callable] | None = None,
+    at: Mapping[str, Callable] | None = None,
+) -> Callable:
     """As `jax.grad`: the gradient of a scalar function, by the hand-written rules. See `value_and_grad`.
+
+    Args:
+        rules: backwards for this call alone, by op (`F.relu`) or by name: that of a primitive ("tanh"), of an op, or of a function under
+            `jit`, `custom_jvp` or `custom_vjp` ("relu" of `jax.nn.relu`). Each takes an equation and the cotangents of its outputs,
+            as the function under `bpjax.rule` does, with every input in `eq.x` and every output in `eq.y`, and returns a tuple with a
+            cotangent for each input; the bare one if only one input is differentiated.
+        at: functions of the delta at a named place, which give the delta that goes on from there. Places are the outputs of modules, by
+            path (of other frameworks: by the path of their parameters), and what `bpjax.tag` names; a pattern ("encoder.*") names many.
+
+    A name that meets nothing is a ValueError that lists near ones.
 
     >>> import jax.numpy as jnp, bpjax
     >>> float(bpjax.grad(jnp.tanh)(0.0))
     1.0
+    >>> float(bpjax.grad(jnp.tanh, rules={"tanh": lambda eq, dy: dy * 3})(0.0))
+    3.0
+    >>> float(bpjax.grad(lambda x: jnp.tanh(bpjax.tag(x, "here")), at={"here": lambda delta: -delta})(0.0))
+    -1.0
     """
 
     argnums = argument_numbers(f, argnums)
 
     @functools.wraps(f)
     def differentiated(*args, **kwargs):
-        _, aux, gradient = _gradient(f, args, kwargs, argnums, has_aux)
-        return (gradient, aux) if has_aux else gradient
+        _, aux, grads = gradient(f, args, kwargs, argnums, has_aux, Replacements(rules, at))
+        return (grads, aux) if has_aux else grads
 
     return differentiated
 
@@ -225,7 +291,21 @@ def chosen_arguments(argnums: int | tuple[int, ...], args: Sequence[Any]) -> tup
     return numbers
 
 
-def _gradient(f, args, kwargs, argnums, has_aux, watch: Watch | None = None):
+def gradient(
+    f: Callable,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    argnums: int | tuple[int, ...],
+    has_aux: bool,
+    replaced: Replacements,
+    watch: Watch | None = None,
+    prepare: Callable | None = None,
+) -> tuple[Any, Any, Any]:
+    """Value, aux and gradient: what `grad` and its kin pick from.
+
+    `watch` looks on during the sweep. `prepare(program, owners)` gives the program that is run instead, with the same inputs and outputs;
+    owners tells for each input that is a parameter its module.
+    """
     numbers = chosen_arguments(argnums, args)
     leaves, tree = jax.tree.flatten([args[n] for n in numbers])
     paths = [p for p, _ in jax.tree_util.tree_flatten_with_path([args[n] for n in numbers])[0]]
@@ -246,14 +326,17 @@ def _gradient(f, args, kwargs, argnums, has_aux, watch: Watch | None = None):
 
     functools.update_wrapper(of_differentiated, f)
     leaves = [jnp.asarray(leaf) for leaf in leaves]
-    value, aux, tape = _trace_and_run(of_differentiated, leaves, tree, [True] * len(leaves), has_aux)
+    on, owners = [True] * len(leaves), _owners(paths, numbers)
+    value, aux, tape = _trace_and_run(of_differentiated, leaves, tree, on, has_aux, replaced, owners, prepare)
     if not jaxprs.is_arraylike(value) or jnp.shape(value):
         raise TypeError(
             f"bpjax.grad needs a scalar loss, but the function returned {_kind(value)}. Reduce it with .sum() or .mean(), or use bpjax.vjp."
         )
     if not jnp.issubdtype(jnp.result_type(value), jnp.floating):
         raise TypeError(f"bpjax.grad needs a floating loss, but the function returned {jnp.result_type(value)}.")
-    d = jax.tree.unflatten(tree, _pull(tape, [jnp.ones((), jnp.result_type(value))], len(leaves), watch))
+    with replaced.applied():
+        d = jax.tree.unflatten(tree, _pull(tape, [jnp.ones((), jnp.result_type(value))], len(leaves), watch))
+    replaced.demand_all()
     return value, aux, d[0] if isinstance(argnums, int) else tuple(d)
 
 
@@ -269,11 +352,18 @@ class Backprop(NamedTuple):
 jax.tree_util.register_pytree_node(Backprop, lambda b: (tuple(b), None), lambda _, c: Backprop(*c))
 
 
-def backprop(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+def backprop(
+    f: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    rules: Mapping[Any, Callable] | None = None,
+    at: Mapping[str, Callable] | None = None,
+) -> Callable:
     """Value, gradients and the delta at every named place: each module's output, and what `bpjax.tag` names.
 
     A place met twice is a tuple, in the order of the forward pass; inside a scan, stacked over the steps. Where no gradient
-    arrives the delta is zero.
+    arrives the delta is zero. With `at` (see `grad`), a delta is reported as it arrives, before it is replaced.
 
     >>> import jax.numpy as jnp, bpjax
     >>> result = bpjax.backprop(lambda w: bpjax.tag(w * 2.0, "double") ** 2)(3.0)
@@ -286,12 +376,12 @@ def backprop(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
     def differentiated(*args, **kwargs):
         watch = Watch(lambda record, dys, dxs: dys[0] if record.eqn.primitive.name == "name" else None)
         with _naming(True):
-            value, aux, gradient = _gradient(f, args, kwargs, argnums, has_aux, watch)
+            value, aux, grads = gradient(f, args, kwargs, argnums, has_aux, Replacements(rules, at), watch)
         places: dict[str, list] = {}
         for record, delta in reversed(watch.found):
             places.setdefault(record.eqn.params["name"], []).append(delta)
         deltas = {name: found[0] if len(found) == 1 else tuple(found) for name, found in places.items()}
-        return Backprop(value, gradient, deltas, aux)
+        return Backprop(value, grads, deltas, aux)
 
     return differentiated
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.ad_checkpoint import checkpoint_name
 from jax.extend import core, source_info_util
 
 Literal = core.Literal
@@ -34,15 +35,26 @@ def open_jaxpr(jaxpr):
 
 def every_equation(jaxpr):
     """The equations of a jaxpr and of all jaxprs inside it."""
-    for eqn in open_jaxpr(jaxpr).eqns:
+    yield from every_equation_of(program(jaxpr)[0])
+
+
+def _jaxprs_in(eqn):
+    """The jaxprs among the parameters of an equation."""
+    inner = list(eqn.params.values())
+    while inner:
+        value = inner.pop()
+        if hasattr(value, "eqns"):
+            yield value
+        elif isinstance(value, tuple | list):
+            inner.extend(value)
+
+
+def every_equation_of(prog: Program):
+    """The same of a program."""
+    for eqn in prog.eqns:
         yield eqn
-        inner = [v for v in eqn.params.values()]
-        while inner:
-            value = inner.pop()
-            if hasattr(value, "eqns"):
-                yield from every_equation(value)
-            elif isinstance(value, tuple | list):
-                inner.extend(value)
+        for value in _jaxprs_in(eqn):
+            yield from every_equation(value)
 
 
 def trace(f: Callable, *args) -> tuple[Program, list]:
@@ -197,6 +209,78 @@ def is_saved(policy, eqn) -> bool:
         return False
     answer = policy(eqn.primitive, *(v.aval for v in eqn.invars), **eqn.params)
     return answer is True or type(answer).__name__ == "SaveableType"
+
+
+# ---- programs rewritten ----
+
+
+def variable(aval) -> Any:
+    """A new variable of this type."""
+    return core.Var(aval)
+
+
+def inner_programs(eqn) -> list[Program]:
+    """The programs inside an equation that keeps its own: scan, cond, checkpoint. Empty for all others."""
+    name = eqn.primitive.name
+    if name == "scan":
+        return [scan_parts(eqn).body]
+    if name == "cond":
+        return cond_branches(eqn)
+    if name in CHECKPOINTS:
+        return [with_constants(*program(inner_jaxpr(eqn)))]
+    return []
+
+
+CHECKPOINTS = ("remat2", "checkpoint", "remat")
+
+
+def with_inner(eqn, programs: Sequence[Program]) -> Any:
+    """The equation with other programs inside, of the same inputs and outputs as those that `inner_programs` gave."""
+    if not programs:
+        return eqn
+    if eqn.primitive.name == "cond":
+        return eqn.replace(params=eqn.params | {"branches": tuple(map(_as_jaxpr, eqn.params["branches"], programs))})
+    name = "jaxpr" if "jaxpr" in eqn.params else "call_jaxpr"
+    return eqn.replace(params=eqn.params | {name: _as_jaxpr(eqn.params[name], programs[0])})
+
+
+def _as_jaxpr(old, prog: Program):
+    """The program in the form of `old`, a jaxpr, open or closed."""
+    inner = open_jaxpr(old).replace(constvars=[], invars=list(prog.invars), eqns=list(prog.eqns), outvars=list(prog.outvars))
+    return core.ClosedJaxpr(inner, []) if hasattr(old, "consts") else inner
+
+
+def renamed(eqn, invars: Sequence[Any], outvars: Sequence[Any], around=None) -> Any:
+    """The equation on other variables; `around` is the equation that held it, whose module and line it then carries."""
+    info = eqn.source_info
+    if around is not None:
+        outer = around.source_info
+        traceback = outer.traceback if _is_of_jax(around) else info.traceback
+        info = info.replace(name_stack=outer.name_stack + info.name_stack, traceback=traceback)
+    return eqn.replace(invars=list(invars), outvars=list(outvars), source_info=info)
+
+
+def _is_of_jax(eqn) -> bool:
+    """Whether the jitted function is one of JAX's own, such as `jnp.where`: traced once, it has the line of its first call."""
+    debug = getattr(open_jaxpr(inner_jaxpr(eqn)), "debug_info", None)
+    return "/jax/" in str(getattr(debug, "func_src_info", ""))
+
+
+def named(atom, name: str) -> tuple[Any, Any]:
+    """An equation that names a value, and the variable that holds it from there on."""
+    traced, _ = trace(lambda x: checkpoint_name(x, name), shape_of(atom.aval))
+    out = variable(atom.aval)
+    return traced.eqns[0].replace(invars=[atom], outvars=[out]), out
+
+
+def function_name(eqn) -> str:
+    """The name of the function inside `jit`, `custom_jvp_call` or `custom_vjp_call`; empty for all others."""
+    if eqn.primitive.name in ("jit", "pjit"):
+        return eqn.params["name"]
+    if eqn.primitive.name in ("custom_jvp_call", "custom_vjp_call"):
+        debug = getattr(open_jaxpr(inner_jaxpr(eqn)), "debug_info", None)
+        return str(getattr(debug, "func_src_info", "")).split(" ")[0]
+    return ""
 
 
 # ---- where an equation comes from ----

@@ -266,6 +266,11 @@ def recognised(eqn) -> Rule | None:
     return call if call is not None and call.is_meant_by(eqn) else None
 
 
+def op_of(rule: Rule) -> Op | None:
+    """The op whose call this is the rule of, if it is one."""
+    return rule.op if isinstance(rule, _Call) else None
+
+
 def unrecognised(eqn) -> str | None:
     """The name of the op whose call this was before vmap, jvp or grad changed it; also of an op without a backward."""
     call = _calls.get(eqn.params["name"]) if eqn.primitive.name in ("jit", "pjit") else None

@@ -83,8 +83,9 @@ _substitute: contextvars.ContextVar[Callable | None] = contextvars.ContextVar("s
 
 @contextlib.contextmanager
 def substituted_rules(substitute: Callable[[Any, Rule], Rule]):
-    """Inside, every equation's rule is `substitute(eqn, rule)`."""
-    token = _substitute.set(substitute)
+    """Inside, every equation's rule is `substitute(eqn, rule)`; nested, the inner one is asked last."""
+    outer = _substitute.get()
+    token = _substitute.set(substitute if outer is None else lambda eqn, rule: substitute(eqn, outer(eqn, rule)))
     try:
         yield
     finally:
@@ -263,7 +264,7 @@ def _live(program: Program) -> list:
 def _pull_back(record: Record, dys: Sequence[Any], watch: Watch | None) -> list:
     dys = _completed(record, dys)
     with jaxprs.at_source_of(record.eqn):
-        dxs = _checked(record, record.rule.backward(record, dys, watch))
+        dxs = checked(record, record.rule.backward(record, dys, watch))
         if watch is not None:
             watch.look(record, dys, dxs)
     return dxs
@@ -275,7 +276,7 @@ def _completed(record: Record, dys: Sequence[Any]) -> list:
     return [None if not a else jaxprs.zeros(v.aval) if dy is None else dy for v, dy, a in zip(record.eqn.outvars, dys, on)]
 
 
-def _checked(record: Record, dxs) -> list:
+def checked(record: Record, dxs) -> list:
     """The rule's answer, or a clear error where it is not one cotangent of the right type for each active input."""
     eqn, name = record.eqn, record.rule.name or record.eqn.primitive.name
 

@@ -1,0 +1,227 @@
+"""To which module each value of a program belongs, whatever the framework: read off the parameters that enter it.
+
+A module is a group of parameters that stand together in the differentiated arguments. A value belongs to the last module whose
+parameters entered it: what is done with a module's output (an activation, a pooling) is counted with it, until the next one
+takes over. The values at its borders are its places:
+
+    ---> entry ---> [ parameters ] ---> output ---> activation, ... ---> exit ---> next module
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from . import jaxprs
+from .jaxprs import Literal, Program, is_differentiable
+from .sweep import rule_of
+
+DATA = ""  # where values stand that no module has touched
+
+
+def leaf_name(path, numbers: Sequence[int] = (0,)) -> str:
+    """A leaf's path in the differentiated arguments, `"fc1.weight"`; with the argument's number where there are several."""
+    first = f"argument {numbers[path[0].idx]}" if len(numbers) > 1 or len(path) == 1 else ""
+    rest = ".".join(str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path[1:])
+    return ".".join(p for p in (first, rest) if p)
+
+
+def owner_of(name: str) -> str:
+    """The module of a parameter: `"fc1"` of `"fc1.weight"` (and of Flax's `"fc1.kernel.value"`), `"w"` of a bare `"w"`."""
+    parts = name.removesuffix(".value").split(".")
+    return ".".join(parts[:-1]) or parts[0]
+
+
+def inlined(prog: Program, is_kept: Callable[[Any], bool] = lambda eqn: False) -> Program:
+    """The program without `jit` equations: each equation once, with variables of its own. Ops stay, and what `is_kept` says."""
+    return _inlined(prog, is_kept, prog.invars)
+
+
+def _inlined(prog: Program, is_kept, invars: Sequence[Any]) -> Program:
+    eqns: list = []
+
+    def fresh(inner: Program) -> Program:
+        return _inlined(inner, is_kept, [jaxprs.variable(v.aval) for v in inner.invars])
+
+    def walk(inner: Program, env: dict, around: tuple):
+        def read(atom):
+            return atom if isinstance(atom, Literal) else env[atom]
+
+        for eqn in inner.eqns:
+            if rule_is_inlined(eqn) and not is_kept(eqn):
+                within, consts = jaxprs.program(jaxprs.inner_jaxpr(eqn))
+                within = jaxprs.with_constants(within, consts)
+                values = walk(within, dict(zip(within.invars, map(read, eqn.invars))), (*around, eqn))
+                env.update(zip(eqn.outvars, values))
+                continue
+            outvars = [jaxprs.variable(v.aval) for v in eqn.outvars]
+            new = jaxprs.renamed(eqn, map(read, eqn.invars), outvars)
+            for holder in reversed(around):
+                new = jaxprs.renamed(new, new.invars, new.outvars, holder)
+            eqns.append(jaxprs.with_inner(new, [fresh(p) for p in jaxprs.inner_programs(eqn)]))
+            env.update(zip(eqn.outvars, outvars))
+        return [read(v) for v in inner.outvars]
+
+    outvars = walk(prog, dict(zip(prog.invars, invars)), ())
+    return Program(invars, eqns, outvars)
+
+
+def rule_is_inlined(eqn) -> bool:
+    """Whether the equation only stands for those inside it."""
+    return eqn.primitive.name in _CALLS and rule_of(eqn).is_inlined
+
+
+_CALLS = ("jit", "pjit", "closed_call", "core_call", "call")
+
+
+class Place(NamedTuple):
+    """A border of a module: `kind` is "entry", "output" or "exit"."""
+
+    kind: str
+    module: str
+
+
+class _Value(NamedTuple):
+    """`kind`: "neutral" (numbers, and scalars made of parameters alone), "parameter" (of those alone), "value"; and its home."""
+
+    kind: str
+    home: str
+
+
+_NEUTRAL = _Value("neutral", DATA)
+_DATA = _Value("value", DATA)
+
+
+class Modules:
+    """The home of every variable of an inlined program, and the modules in the order in which values meet them."""
+
+    def __init__(self, prog: Program, owners: Mapping[Any, str]):
+        """`owners`: for each input that is a parameter its module."""
+        self.program = prog
+        self.order: list[str] = []
+        self.values: dict[Any, _Value] = {v: _Value("parameter", owners[v]) if v in owners else _DATA for v in prog.invars}
+        self.mixing: set[Any] = set()  # the outputs of equations in which parameters meet values
+        self.regions: set[Any] = set()  # the outputs of equations that hold several modules
+        self._visit(prog)
+
+    def home(self, eqn) -> str:
+        """The module in which the equation stands."""
+        return self.values[eqn.outvars[0]].home if eqn.outvars else DATA
+
+    def _of(self, atom) -> _Value:
+        return _NEUTRAL if isinstance(atom, Literal) else self.values[atom]
+
+    def _visit(self, prog: Program) -> None:
+        for eqn in prog.eqns:
+            inputs = [self._of(v) for v in eqn.invars]
+            inner = jaxprs.inner_programs(eqn)
+            if inner and len({i.home for i in inputs if i.kind == "parameter"}) > 1:
+                self.regions.update(eqn.outvars)
+                self.values.update(zip(eqn.outvars, self._enter(eqn, inner, inputs)))
+                continue
+            self.values.update((v, self._result(eqn, inputs, v)) for v in eqn.outvars)
+            if inner:  # it holds one module, and counts as one equation of it
+                self._enter(eqn, inner, inputs)
+
+    def _result(self, eqn, inputs: Sequence[_Value], out) -> _Value:
+        parameters = [i for i in inputs if i.kind == "parameter"]
+        values = [i for i in inputs if i.kind == "value"]
+        if not parameters:
+            return max(values, key=self._depth) if values else _NEUTRAL
+        home = parameters[-1].home
+        if not values:
+            is_norm = not out.aval.shape and any(v.aval.shape for v in eqn.invars)  # a regulariser: no part of the network
+            return _NEUTRAL if is_norm else _Value("parameter", home)
+        if home not in self.order:
+            self.order.append(home)
+        self.mixing.update(eqn.outvars)
+        return _Value("value", home)
+
+    def _depth(self, value: _Value) -> int:
+        return self.order.index(value.home) if value.home in self.order else -1
+
+    def _enter(self, eqn, inner: Sequence[Program], inputs: Sequence[_Value]) -> list[_Value]:
+        """Into a scan, a cond or a checkpoint; what its outputs are."""
+        scan = jaxprs.scan_parts(eqn) if eqn.primitive.name == "scan" else None
+        inputs = inputs[1:] if eqn.primitive.name == "cond" else inputs
+        for prog in inner:
+            self.values.update(zip(prog.invars, inputs))
+            for _ in range(2 if scan else 1):  # the second time a scan's carry is what a step made of it
+                self._visit(prog)
+                results = [self._of(v) for v in prog.outvars]
+                if scan:
+                    self.values.update(zip(prog.invars[scan.consts : scan.consts + scan.carry], results))
+        return results
+
+    # ---- places ----
+
+    def with_outputs_named(self, name: Callable[[str], str | None]) -> Program:
+        """The program with an equation that names each module's output, where `name(module)` is not None."""
+        return self._marked(self.program, lambda place: name(place.module) if place.kind == "output" else None)
+
+    def with_places(self) -> tuple[Program, dict[str, Place]]:
+        """The program with an equation that names each place, and what the names mean."""
+        names: dict[str, Place] = {}
+
+        def name(place: Place) -> str:
+            names[label := f"bpjax.inspect/{len(names)}"] = place
+            return label
+
+        return self._marked(self.program, name), names
+
+    def _marked(self, prog: Program, name: Callable[[Place], str | None]) -> Program:
+        own = self._own_outputs(prog)
+        inside = {v for e in prog.eqns for v in e.outvars}
+        eqns: list = []
+        now: dict[Any, Any] = {}  # by the name that it had: the variable that holds a value from here on
+        entered: dict[tuple, Any] = {}
+
+        def mark(atom, place):
+            label = name(place)
+            if label is None:
+                return atom
+            eqn, out = jaxprs.named(atom, label)
+            eqns.append(eqn)
+            return out
+
+        def read(atom, consumer: str | None):
+            if isinstance(atom, Literal):
+                return atom
+            value = self.values[atom]
+            if consumer is None or value.kind != "value" or value.home == consumer or not is_differentiable(atom.aval):
+                return now.get(atom, atom)
+            if (atom, None) not in entered:
+                source = now.get(atom, atom)
+                is_exit = atom in inside and value.home != DATA
+                entered[atom, None] = mark(source, Place("exit", value.home)) if is_exit else source
+            if consumer in self.order and (atom, consumer) not in entered:
+                entered[atom, consumer] = mark(entered[atom, None], Place("entry", consumer))
+            return entered.get((atom, consumer), entered[atom, None])
+
+        for eqn in prog.eqns:
+            is_region = any(v in self.regions for v in eqn.outvars)
+            consumer = "(several)" if is_region else self.home(eqn)
+            new = jaxprs.renamed(eqn, [read(v, consumer) for v in eqn.invars], eqn.outvars)
+            if is_region:
+                new = jaxprs.with_inner(new, [self._marked(p, name) for p in jaxprs.inner_programs(eqn)])
+            marked = [v for v in eqn.outvars if v in own]
+            fresh = {v: jaxprs.variable(v.aval) for v in marked}
+            eqns.append(jaxprs.renamed(new, new.invars, [fresh.get(v, v) for v in eqn.outvars]))
+            now.update((v, mark(fresh[v], Place("output", self.values[v].home))) for v in marked)
+        return Program(prog.invars, eqns, [read(v, None) for v in prog.outvars])
+
+    def _own_outputs(self, prog: Program) -> set:
+        """Where a module's parameters have all entered: no later equation on the way through it takes more of them."""
+        takes_more: set = set()
+        used = {v for v in prog.outvars if not isinstance(v, Literal)}
+        own = set()
+        for eqn in reversed(prog.eqns):
+            home = self.home(eqn)
+            more = any(v in takes_more for v in eqn.outvars)
+            if any(v in self.mixing for v in eqn.outvars):
+                own |= {v for v in eqn.outvars if v in used and v not in takes_more and is_differentiable(v.aval)}
+                more = True
+            for v in eqn.invars:
+                if not isinstance(v, Literal):
+                    used.add(v)
+                    if more and self.values[v] == _Value("value", home):
+                        takes_more.add(v)
+        return own

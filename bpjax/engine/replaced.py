@@ -1,0 +1,173 @@
+"""Rules, and deltas at named places, replaced for one call: what `rules=` and `at=` of `bpjax.grad` mean."""
+
+import contextlib
+import difflib
+import fnmatch
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from . import jaxprs
+from .jaxprs import Program
+from .modules import Modules, inlined
+from .op import Op, op_of, unrecognised
+from .rule import Equation
+from .sweep import Record, Rule, checked, source_of, substituted_rules
+
+
+class Replacements:
+    """The user's `rules` and `at` for one call; which of them applied is known when the sweep is over."""
+
+    def __init__(self, rules: Mapping[Any, Callable] | None, at: Mapping[str, Callable] | None):
+        self.rules, self.at = dict(rules or {}), dict(at or {})
+        for what, given in (("rules", self.rules), ("at", self.at)):
+            for key, function in given.items():
+                if not isinstance(key, str | Op if what == "rules" else str):
+                    kinds = "an op such as F.relu, or a name" if what == "rules" else "a place's name or a pattern such as 'encoder.*'"
+                    raise TypeError(f"{what}=: each key is {kinds}; got {key!r}")
+                if not callable(function):
+                    raise TypeError(f"{what}=: {_shown(key)} must map to a function, got {type(function).__name__}")
+        self.count = 0  # of the equations whose rule was replaced, in the order of the forward pass
+        self.applied_rules: set = set()
+        self.applied_at: set = set()
+        self.names_met: set[str] = set()
+        self.places_met: set[str] = set()
+
+    def __bool__(self):
+        return bool(self.rules or self.at)
+
+    @contextlib.contextmanager
+    def applied(self):
+        """Inside, a program that is run meets the replaced rules."""
+        if not self:
+            yield
+            return
+        with substituted_rules(self._substitute):
+            yield
+
+    def _substitute(self, eqn, rule: Rule) -> Rule:
+        if eqn.primitive.name == "name" and self.at:
+            place = eqn.params["name"]
+            self.places_met.add(place)
+            functions = [self._take(pattern) for pattern in self.at if fnmatch.fnmatchcase(place, pattern)]
+            return _Delta(rule, place, functions) if functions else rule
+        if not self.rules:
+            return rule
+        op = op_of(rule)
+        names = {eqn.primitive.name, op.__name__ if op else jaxprs.function_name(eqn)} - {""}
+        self.names_met |= names
+        if (lost := unrecognised(eqn)) and any(isinstance(key, Op) and key.__name__ == lost for key in self.rules):
+            raise ValueError(
+                f"rules=: F.{lost}{jaxprs.place_of(eqn)} stands under vmap or an inner derivative, where it is no longer the op that its "
+                f'rule is for. Give the rule by name, rules={{"{lost}": ...}}, and write it for what stands there.'
+            )
+        for key, backward in self.rules.items():
+            if key is op or key in names:
+                self.applied_rules.add(key)
+                return _Replaced(rule, _shown(key), backward, self)
+        return rule
+
+    def _take(self, pattern):
+        self.applied_at.add(pattern)
+        return self.at[pattern]
+
+    def prepare(self, prog: Program, owners: Mapping[Any, str]) -> Program:
+        """Name the outputs of modules that do not name them themselves: those of other frameworks."""
+        if not self.at:
+            return prog
+        named = {e.params["name"] for e in jaxprs.every_equation_of(prog) if e.primitive.name == "name"}
+        prog = inlined(prog, self._is_replaced)
+        return Modules(prog, owners).with_outputs_named(lambda module: None if module in named else module)
+
+    def _is_replaced(self, eqn) -> bool:
+        return jaxprs.function_name(eqn) in self.rules
+
+    def demand_all(self) -> None:
+        """Raise where a rule or a place met nothing: a name that is misspelt should not pass in silence."""
+        for key in self.rules:
+            if key not in self.applied_rules:
+                name = _shown(key)
+                raise ValueError(f"rules=: no equation on the path of the gradient is {name!r}. {_near(name, self.names_met)}")
+        for pattern in self.at:
+            if pattern not in self.applied_at:
+                raise ValueError(f"at=: no place is named {pattern!r}. {_near(pattern, self.places_met)}")
+
+
+def _shown(key) -> str:
+    return key.__name__ if isinstance(key, Op) else str(key)
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
+    if near:
+        return f"Near it: {', '.join(near)}."
+    return f"There are: {', '.join(sorted(known))}." if known else "There are none."
+
+
+class ReplacedEquation(Equation):
+    """What a replaced rule may look at: besides what every rule may, `number` and `original`.
+
+    `number` counts the equations with a replaced rule in the order of the forward pass, from 0: the same in every trace.
+    """
+
+    __slots__ = ("number", "_record", "_rule")
+
+    def __init__(self, record, rule: Rule, number: int, x, y):
+        super().__init__(record, x, y)
+        self._record, self._rule, self.number = record, rule, number
+
+    def original(self, *dys, x: Sequence[Any] | None = None) -> list:
+        """What the equation's own rule makes of these cotangents, at these inputs (left out: at its own); None for no cotangent."""
+        eqn, active = self._record.eqn, self._record.active
+        _, saved = self._rule.forward(eqn, list(self.x if x is None else x), active)
+        return checked(own := Record(eqn, self._rule, active, self._record.place, saved), self._rule.backward(own, list(dys), None))
+
+
+class _Replaced(Rule):
+    """An equation run as it is, with another backward. It keeps all inputs and outputs; XLA drops what the backward does not read."""
+
+    may_return_none = False
+
+    def __init__(self, rule: Rule, name: str, backward: Callable, replacements: Replacements):
+        self.rule, self.name, self._backward, self._replacements = rule, name, backward, replacements
+        self.source = source_of(backward)
+        self.number = 0
+
+    def active_outputs(self, eqn, active):
+        return self.rule.active_outputs(eqn, active)
+
+    def forward(self, eqn, values, active, keep=None):
+        self.number, self._replacements.count = self._replacements.count, self._replacements.count + 1
+        outputs = jaxprs.bind(eqn, values)
+        return outputs, (list(values), list(outputs))
+
+    def remember(self, eqn, values, outputs, active, saved):
+        return list(values), list(outputs)
+
+    def backward(self, record, dys, watch):
+        out = self._backward(ReplacedEquation(record, self.rule, self.number, *record.saved), *dys)
+        if isinstance(out, tuple | list) or sum(record.active) != 1:
+            return out
+        return [out if on else None for on in record.active]
+
+
+class _Delta(Rule):
+    """A named place whose delta goes through the user's functions."""
+
+    def __init__(self, rule: Rule, place: str, functions: Sequence[Callable]):
+        self.rule, self.name, self.functions = rule, f"at {place!r}", functions
+        self.source = source_of(functions[0])
+
+    def active_outputs(self, eqn, active):
+        return self.rule.active_outputs(eqn, active)
+
+    def forward(self, eqn, values, active, keep=None):
+        return self.rule.forward(eqn, values, active, keep)
+
+    def remember(self, eqn, values, outputs, active, saved):
+        return self.rule.remember(eqn, values, outputs, active, saved)
+
+    def backward(self, record, dys, watch):
+        (delta,) = dys
+        for function in self.functions:
+            delta = function(delta)
+        return [delta]
