@@ -89,7 +89,7 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, broken, replay)
         raise TypeError(
             f"{title}: argument {', '.join(map(str, numbers))} holds no floating array to differentiate; choose others by argnums="
         )
-    paths = [_name(p, numbers) for (p, _), on in zip(flat, floating) if on]
+    paths = [engine.leaf_name(p, numbers) for (p, _), on in zip(flat, floating) if on]
     given = [jnp.asarray(x) for (_, x), on in zip(flat, floating) if on]
     dtype = jnp.result_type(*given)
 
@@ -167,12 +167,6 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, broken, replay)
 def _head(title, dtype) -> str:
     where = f"{jax.default_backend()} · verdict in float64, arguments {dtype} · highest · jax {jax.__version__}"
     return f"{title}   {where}   3 oracles, {DIRECTIONS} directions"
-
-
-def _name(path, numbers) -> str:
-    first = f"argument {numbers[path[0].idx]}" if len(numbers) > 1 or len(path) == 1 else ""
-    rest = ".".join(str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path[1:])
-    return ".".join(p for p in (first, rest) if p)
 
 
 def _is_floating(x) -> bool:

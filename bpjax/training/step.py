@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from .. import engine
+from .. import engine, inspect
 
 
 @chex.dataclass(frozen=True)
@@ -42,7 +42,10 @@ def create_state(model: Any, rng: chex.PRNGKey, optimizer: optax.GradientTransfo
 
 
 def make_train_step(
-    loss: Callable, optimizer: optax.GradientTransformation | None = None, gradient: Callable = engine.value_and_grad
+    loss: Callable,
+    optimizer: optax.GradientTransformation | None = None,
+    gradient: Callable = engine.value_and_grad,
+    watch: bool = False,
 ) -> Callable:
     """A jitted step `(state, batch) -> (state, metrics)` that gives its state's memory away (donates it).
 
@@ -50,8 +53,10 @@ def make_train_step(
         loss: `(params, batch, *, buffers, rng, train) -> (value, (buffers, metrics))`, with `metrics` a dict of arrays.
         optimizer: any of optax's; `optax.sgd(0.1)` if left out.
         gradient: `bpjax.value_and_grad` for the written backward passes, `jax.value_and_grad` for automatic ones.
+        watch: whether the metrics also hold `health`, a `bpjax.inspect.Health` from the same sweep. Off, the program is the same as without.
 
     The metrics are the loss function's own and `loss`, its value before the update.
+    Errors: ValueError where `watch` is asked of another gradient than the written one.
 
     >>> import jax, jax.numpy as jnp, optax
     >>> from bpjax.training import TrainState, make_train_step
@@ -62,30 +67,40 @@ def make_train_step(
     >>> state.params.tolist(), float(metrics["loss"])
     ([1.0, 2.0], 5.0)
     """
-    return jax.jit(_step(loss, optax.sgd(0.1) if optimizer is None else optimizer, gradient), donate_argnums=0)
+    return jax.jit(_step(loss, optax.sgd(0.1) if optimizer is None else optimizer, gradient, watch), donate_argnums=0)
 
 
 def run_steps(
-    loss: Callable, optimizer: optax.GradientTransformation | None = None, gradient: Callable = engine.value_and_grad
+    loss: Callable,
+    optimizer: optax.GradientTransformation | None = None,
+    gradient: Callable = engine.value_and_grad,
+    watch: bool = False,
 ) -> Callable:
     """A jitted runner `(state, batches) -> (state, metrics)`: one scan over the leading axis of every leaf of `batches`.
 
     Takes what `make_train_step` takes, and takes the same steps; the metrics are stacked over them.
     """
-    step = _step(loss, optax.sgd(0.1) if optimizer is None else optimizer, gradient)
+    step = _step(loss, optax.sgd(0.1) if optimizer is None else optimizer, gradient, watch)
     return jax.jit(functools.partial(jax.lax.scan, step), donate_argnums=0)
 
 
-def _step(loss: Callable, optimizer: optax.GradientTransformation, gradient: Callable) -> Callable:
+def _step(loss: Callable, optimizer: optax.GradientTransformation, gradient: Callable, watch: bool) -> Callable:
+    if watch and gradient is not engine.value_and_grad:
+        raise ValueError("watch=True reads the sweep of the written backward passes: leave gradient= at bpjax.value_and_grad")
+
     def step(state: TrainState, batch: Any) -> tuple[TrainState, dict]:
         rng = jax.random.fold_in(state.rng, state.step)
-        value_and_grad = gradient(functools.partial(loss, rng=rng, train=True), has_aux=True)
-        (value, (buffers, metrics)), grads = value_and_grad(state.params, batch, buffers=state.buffers)
+        of_step, health = functools.partial(loss, rng=rng, train=True), None
+        if watch:
+            value, grads, health, (buffers, metrics) = inspect.health(of_step, has_aux=True)(state.params, batch, buffers=state.buffers)
+        else:
+            (value, (buffers, metrics)), grads = gradient(of_step, has_aux=True)(state.params, batch, buffers=state.buffers)
         chex.assert_shape(value, ())
         chex.assert_trees_all_equal_shapes_and_dtypes(grads, state.params)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         state = state.replace(params=params, buffers=buffers, opt_state=opt_state, step=state.step + 1)
-        return state, {**metrics, "loss": value}
+        metrics = {**metrics, "loss": value}
+        return state, metrics | {"health": health.with_updates(updates)} if watch else metrics
 
     return step

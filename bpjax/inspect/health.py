@@ -1,0 +1,266 @@
+"""How healthy a training step is: a few numbers for each module, from the same backward sweep, inside `jit`."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from .. import engine
+from ..engine import Modules, Replacements, Rule, Watch, inlined, jaxprs, leaf_name, op_of, owner_of, substituted_rules
+
+SKETCH = 8  # sums over so many parts of each parameter's gradient: enough to see whether it keeps its direction
+
+_CUTS_OFF = {"relu", "relu6", "max", "min", "clamp", "clip", "threshold", "hardtanh", "hard_tanh"}  # slope 0 on a side
+_FLATTENS = {"sigmoid": 1 / 4, "logistic": 1 / 4, "hardsigmoid": 1 / 6, "tanh": 1.0, "softsign": 1.0, "erf": 2 / math.sqrt(math.pi)}
+_FLAT = 0.08  # of its steepest slope: a sigmoid's output beyond 0.98, a tanh's beyond 0.96
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    meta_fields=["modules", "parameters", "sizes"],
+    data_fields=[
+        "value", "delta", "incoming", "outgoing", "dead", "saturated", "nonfinite_forward", "nonfinite_backward",
+        "nonfinite_input", "weight", "gradient", "update", "sketch",
+    ],
+)  # fmt: skip
+@dataclasses.dataclass(frozen=True)
+class Health:
+    """What one step tells of each module. A small pytree; with leading axes where it was stacked by a scan.
+
+    A module is a group of parameters and what is done with its output until the next one takes over (see `bpjax.engine.Modules`). Norms
+    are L2; M modules in the order in which values meet them, P parameters.
+
+    Attributes:
+        modules, parameters: their paths; sizes: how many numbers each parameter holds.
+        value: the loss, ().
+        delta: norm of dL/d(output of the module), (M,): what `bpjax.backprop` gives at its path.
+        incoming: norm of the delta that arrives at the module from those after it, behind its activation, (M,); of the last one `delta`.
+        outgoing: norm of the delta that it passes on to those before it, (M,); 0 where it stands first.
+        dead: share of the units behind its ReLUs (and their kin) that pass nothing back for any example, (M,); NaN without a ReLU.
+        saturated: share of the values behind its sigmoids and tanhs where the slope is under 8 % of the steepest, (M,); NaN without one.
+        nonfinite_forward, nonfinite_backward: how many NaN and infinities stand in its output, and in its delta and gradients, (M,).
+        nonfinite_input: how many stand in the arguments that are not differentiated, ().
+        weight, gradient, update: norms of each parameter, of its gradient and of its last change, (P,); update is NaN unless given.
+        sketch: sums over eight parts of each gradient, (P, 8): the same direction for `noisy gradient` to compare from step to step.
+    """
+
+    modules: tuple[str, ...]
+    parameters: tuple[str, ...]
+    sizes: tuple[int, ...]
+    value: jax.Array
+    delta: jax.Array
+    incoming: jax.Array
+    outgoing: jax.Array
+    dead: jax.Array
+    saturated: jax.Array
+    nonfinite_forward: jax.Array
+    nonfinite_backward: jax.Array
+    nonfinite_input: jax.Array
+    weight: jax.Array
+    gradient: jax.Array
+    update: jax.Array
+    sketch: jax.Array
+
+    @property
+    def gain(self):
+        """outgoing / incoming: how much of a delta the module passes on."""
+        return self.outgoing / self.incoming
+
+    def with_updates(self, updates: Any) -> "Health":
+        """The same with the norms of an optimizer's updates, a tree like the parameters."""
+        return dataclasses.replace(self, update=_norms(updates))
+
+
+class Healthy(NamedTuple):
+    """What a function under `health` returns."""
+
+    value: Any
+    grads: Any
+    health: Health
+    aux: Any = None
+
+
+def health(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+    """As `bpjax.value_and_grad`, with the health of each module beside the gradient: a function that returns a `Healthy`.
+
+    Works inside `jit` and `scan`, on any model whose parameters are a pytree: bpjax, Equinox, Flax NNX, plain dicts.
+
+    Args:
+        f: a function whose value is a floating scalar; with `has_aux`, a pair of that and anything.
+        argnums: the argument or arguments that hold the parameters.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from bpjax import inspect
+    >>> params = {"fc1": {"w": jnp.ones((2, 4))}, "fc2": {"w": jnp.ones(4)}}
+    >>> def loss(params, x):
+    ...     return jnp.sum(jax.nn.relu(x @ params["fc1"]["w"]) @ params["fc2"]["w"])
+    >>> health = inspect.health(loss)(params, jnp.array([[2.0, 1.0]])).health
+    >>> health.modules, health.incoming.tolist(), health.outgoing.tolist(), health.dead.tolist()
+    (('fc1', 'fc2'), [2.0, 1.0], [0.0, 2.0], [0.0, nan])
+    """
+    argnums = engine.argument_numbers(f, argnums)
+
+    @functools.wraps(f)
+    def inspected(*args, **kwargs):
+        numbers = engine.chosen_arguments(argnums, args)
+        params = [args[n] for n in numbers]
+        others = [arg for n, arg in enumerate(args) if n not in numbers]
+        probe = _Probe([(leaf_name(path, numbers), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(params)])
+        with substituted_rules(probe.substitute):
+            watch, nothing = Watch(probe.observe), Replacements(None, None)
+            value, aux, grads = engine.gradient(f, args, kwargs, argnums, has_aux, nothing, watch, probe.prepare)
+        return Healthy(value, grads, probe.health(watch.found, value, params, grads, (others, kwargs)), aux)
+
+    return inspected
+
+
+class _Probe:
+    """Names the places of a program, looks at the deltas that pass there, and adds up."""
+
+    def __init__(self, parameters: Sequence[tuple[str, Any]]):
+        self.parameters = [name for name, _ in parameters]
+        self.every_shape = [jnp.shape(leaf) for _, leaf in parameters]
+        self.shapes: dict[str, list] = {}
+        for name, shape in zip(self.parameters, self.every_shape):
+            self.shapes.setdefault(owner_of(name), []).append(shape)
+
+    def prepare(self, prog, owners):
+        self.modules = Modules(inlined(prog), owners)
+        marked, self.places = self.modules.with_places()
+        return marked
+
+    def substitute(self, eqn, rule: Rule) -> Rule:
+        place = self._place(eqn)
+        return _Counted(rule) if place and place.kind == "output" else rule
+
+    def _place(self, eqn):
+        return self.places.get(eqn.params["name"]) if eqn.primitive.name == "name" else None
+
+    def observe(self, record, dys, dxs) -> dict | None:
+        place = self._place(record.eqn)
+        if place:
+            seen = {"norm": _squared(dys[0])}
+            if place.kind == "output":
+                seen |= {"forward": record.saved[1], "backward": _nonfinite(dys[0], seen["norm"])}
+            return seen
+        if dxs is None:
+            return None
+        return self._activation(record, dys, dxs)
+
+    def _activation(self, record, dys, dxs) -> dict | None:
+        """Of an activation: its units that pass nothing back, its values where it is flat."""
+        op = op_of(record.rule)
+        name = op.__name__ if op else jaxprs.function_name(record.eqn) or record.eqn.primitive.name
+        if sum(record.active) != 1 or name not in _CUTS_OFF and name not in _FLATTENS:
+            return None
+        dy, dx = dys[0], dxs[record.active.index(True)]
+        home = self.home(record.eqn)
+        if dx is None or dx.shape != dy.shape or home is None or not dy.ndim:
+            return None
+        if name in _CUTS_OFF:
+            others = tuple(i for i in range(dy.ndim) if i != _unit_axis(dy.shape, self.shapes.get(home, []))) if dy.ndim > 1 else ()
+            asked, passes = (dy != 0).any(others), (dx != 0).any(others)
+            return {"dead": jnp.sum(asked & ~passes, dtype=jnp.float32), "units": jnp.sum(asked, dtype=jnp.float32)}
+        asked, flat = dy != 0, jnp.abs(dx) < _FLAT * _FLATTENS[name] * jnp.abs(dy)
+        return {"flat": jnp.sum(flat, dtype=jnp.float32), "values": jnp.sum(asked, dtype=jnp.float32)}
+
+    def home(self, eqn) -> str | None:
+        """The module behind whose parameters the equation stands."""
+        value = self.modules.values.get(eqn.outvars[0])
+        return value.home if value and value.home in self.modules.order else None
+
+    def health(self, found, value, params, grads, others) -> Health:
+        """Everything that was seen, added up by module."""
+        order = self.modules.order
+        sums = {module: dict.fromkeys(_SUMS, 0.0) for module in order}
+        has_exit = set()
+        for record, seen in found:
+            place = self._place(record.eqn)
+            for kind, part in seen.items():
+                sums[place.module if place else self.home(record.eqn)][f"{place.kind} {kind}" if place else kind] += jnp.sum(part)
+            if place and place.kind == "exit":
+                has_exit.add(place.module)
+
+        def column(kind):
+            return jnp.stack([jnp.asarray(sums[m][kind], jnp.float32) for m in order]) if order else jnp.zeros(0)
+
+        gradient = _norms(grads)
+        bad = [jnp.where(jnp.isfinite(n), 0.0, 1.0) for n in gradient]
+        of_module = [sum((b for b, name in zip(bad, self.parameters) if owner_of(name) == m), jnp.zeros(())) for m in order]
+        delta = jnp.sqrt(column("output norm"))
+        leaves = [x for x in jax.tree.leaves(others) if jaxprs.is_arraylike(x) and jnp.issubdtype(jnp.result_type(x), jnp.floating)]
+        return Health(
+            modules=tuple(order),
+            parameters=tuple(self.parameters),
+            sizes=tuple(math.prod(shape) for shape in self.every_shape),
+            value=jnp.asarray(value, jnp.float32),
+            delta=delta,
+            incoming=jnp.where(jnp.array([m in has_exit for m in order], bool), jnp.sqrt(column("exit norm")), delta),
+            outgoing=jnp.sqrt(column("entry norm")),
+            dead=column("dead") / column("units"),
+            saturated=column("flat") / column("values"),
+            nonfinite_forward=column("output forward"),
+            nonfinite_backward=column("output backward") + (jnp.stack(of_module) if order else 0.0),
+            nonfinite_input=sum((_nonfinite(x, _squared(x)) for x in leaves), jnp.zeros(())),
+            weight=_norms(params),
+            gradient=gradient,
+            update=jnp.full(len(self.parameters), jnp.nan),
+            sketch=_sketches(grads),
+        )
+
+
+_SUMS = ("output norm", "output forward", "output backward", "entry norm", "exit norm", "dead", "units", "flat", "values")
+
+
+class _Counted(Rule):
+    """The equation that names a module's output; on the way it counts what is not finite there."""
+
+    def __init__(self, rule: Rule):
+        self.rule, self.name = rule, rule.name
+
+    def active_outputs(self, eqn, active):
+        return self.rule.active_outputs(eqn, active)
+
+    def forward(self, eqn, values, active, keep=None):
+        outputs, saved = self.rule.forward(eqn, values, active, keep)
+        return outputs, (saved, _nonfinite(values[0], jnp.sum(values[0].astype(jnp.float32))))
+
+    def remember(self, eqn, values, outputs, active, saved):
+        return self.rule.remember(eqn, values, outputs, active, saved[0]), saved[1]
+
+    def backward(self, record, dys, watch):
+        return dys
+
+
+def _squared(x) -> jax.Array:
+    return jnp.sum(jnp.square(x.astype(jnp.float32)))
+
+
+def _nonfinite(x, total) -> jax.Array:
+    """How many are not finite; counted only where a sum over all, which costs less, is not."""
+    return lax.cond(jnp.isfinite(total), lambda: jnp.zeros(()), lambda: jnp.sum(~jnp.isfinite(x), dtype=jnp.float32))
+
+
+def _norms(tree) -> jax.Array:
+    leaves = jax.tree.leaves(tree)
+    return jnp.stack([jnp.sqrt(_squared(leaf)) for leaf in leaves]) if leaves else jnp.zeros(0)
+
+
+def _sketches(tree) -> jax.Array:
+    def parts(leaf):
+        flat = leaf.astype(jnp.float32).ravel()
+        return jnp.pad(flat, (0, -flat.size % SKETCH)).reshape(SKETCH, -1).sum(1)
+
+    leaves = jax.tree.leaves(tree)
+    return jnp.stack(list(map(parts, leaves))) if leaves else jnp.zeros((0, SKETCH))
+
+
+def _unit_axis(shape: Sequence[int], weights: Sequence[Sequence[int]]) -> int:
+    """Along which axis a module's units lie: the second behind a convolution with channels first, else the last."""
+    is_convolution = len(shape) > 2 and any(len(w) == len(shape) and w[0] == shape[1] for w in weights)
+    return 1 if is_convolution else len(shape) - 1

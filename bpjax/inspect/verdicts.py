@@ -1,0 +1,272 @@
+"""What is wrong with a training, read off its health by rules with named thresholds, on the host."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..engine import owner_of
+from .health import Health
+
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """Where each verdict begins. `dataclasses.replace(Thresholds(), dead=0.9)` changes one.
+
+    Attributes:
+        patience: a verdict needs this many steps in a row, up to the last one; non-finite values need one.
+        vanishing: of the last module's delta, what must reach one of the first ones.
+        weak_gain: a single module that passes on less than this is named as the cause; else it is the way as a whole.
+        exploding: times the last module's delta, or its gradient over weights, that none may exceed.
+        strong_gain: a single module that multiplies a delta by more than this is named as the cause.
+        dead: share of a module's ReLU units that pass nothing back.
+        saturated: share of a module's sigmoid or tanh values where they are flat.
+        update_small, update_large: norm of the update over that of the weights.
+        unchanged: steps in a row in which a tensor does not change at all.
+        noise_window: steps over which the direction of the gradient is compared, and the loss must fall.
+        noise: |mean gradient|^2 over mean |gradient|^2 in that window, times its length: 1 for directions that are random.
+        noise_progress: share of the loss that the second half of that window must gain, else the noise is to blame.
+        noise_spread: how far the loss must swing in that window, as standard deviation over mean: on a plateau it does not.
+        overfitting: share by which the validation loss rises above its lowest, while the training loss falls.
+        weight_floor: root mean square below which weights count as this large in a ratio: those that start at zero.
+    """
+
+    patience: int = 5
+    vanishing: float = 1e-3
+    weak_gain: float = 0.02
+    exploding: float = 1e3
+    strong_gain: float = 30.0
+    dead: float = 0.7
+    saturated: float = 0.6
+    update_small: float = 1e-6
+    update_large: float = 0.3
+    unchanged: int = 10
+    noise_window: int = 20
+    noise: float = 2.0
+    noise_progress: float = 0.02
+    noise_spread: float = 0.15
+    overfitting: float = 0.1
+    weight_floor: float = 1e-2
+
+
+class Verdict(NamedTuple):
+    """One thing that is wrong: what, in which module, since which step, how it shows, what usually helps; `also` in these modules."""
+
+    kind: str
+    module: str
+    since: int
+    evidence: str
+    advice: str
+    also: tuple[str, ...] = ()
+
+    def __str__(self):
+        at = f' in "{self.module}"' if self.module else ""
+        return f"{self.kind}{at} since step {self.since}: {self.evidence}. {self.advice}"
+
+
+ADVICE = {
+    "non-finite": "bpjax.find_nan names the equation. Usual: a lower learning rate, a loss written on logits, an epsilon under log and sqrt.",
+    "vanishing": "Usual: ReLU with Kaiming initialisation, normalisation, residual connections, a larger initial scale.",
+    "exploding": "Usual: clip gradients (optax.clip_by_global_norm), a smaller initial scale, orthogonal recurrent weights, normalisation.",
+    "dead ReLU": "Usual: a lower learning rate, a smaller negative bias, Kaiming initialisation, leaky ReLU.",
+    "saturated": "Usual: a smaller initial scale, normalised inputs, normalisation before the activation, ReLU.",
+    "update too small": "Usual: a higher learning rate, an adaptive optimizer, a look at what is frozen.",
+    "update too large": "Usual: a lower learning rate, warm-up, gradient clipping.",
+    "unchanged tensor": "Usual: a stop_gradient, a module that the loss does not reach, dead units before it, a frozen optimizer.",
+    "noisy gradient": "Usual: a larger batch, a lower learning rate, momentum, a look at the labels.",
+    "overfitting": "Usual: early stopping, weight decay, dropout, more data, a smaller model.",
+}
+
+
+def verdicts(
+    history: Sequence[tuple[int, Health]], validation: Sequence[tuple[int, float]] = (), thresholds: Thresholds = Thresholds()
+) -> list[Verdict]:
+    """What is wrong at the end of `history`: (step, health) pairs in order, with (step, loss) pairs on data that is not trained on."""
+    if not history:
+        return []
+    steps = np.array([step for step, _ in history])
+    series = Series([h for _, h in history], thresholds)
+    found = [*_nonfinite(steps, series)]
+    if not found:  # after a NaN nothing else can be read
+        found = [
+            *_passing(steps, series, thresholds),
+            *_units(steps, series, thresholds),
+            *_updates(steps, series, thresholds),
+            *_unchanged(steps, series, thresholds),
+            *_noise(steps, series, thresholds),
+        ]
+    found = _together(found)
+    return [*found, *_overfitting(steps, series, validation, thresholds)]
+
+
+def _together(found: Sequence[Verdict]) -> list[Verdict]:
+    """One verdict of each kind: that of the first module, or of the one named as the cause, with the others in its evidence."""
+    kinds: dict[str, list[Verdict]] = {}
+    for v in found:
+        kinds.setdefault(v.kind, []).append(v)
+    merged = []
+    for first, *others in kinds.values():
+        modules = list(dict.fromkeys(v.module for v in others if v.module != first.module))
+        so = f"; so it is in {', '.join(modules[:3])}{f' and {len(modules) - 3} more' if len(modules) > 3 else ''}" if modules else ""
+        merged.append(first._replace(evidence=first.evidence + so, also=tuple(modules)))
+    return merged
+
+
+class Series:
+    """The history as arrays over steps (T) and modules (M), and the ratios that the rules read."""
+
+    def __init__(self, healths: Sequence[Health], t: Thresholds):
+        self.modules, self.parameters = healths[-1].modules, healths[-1].parameters
+        for field in dataclasses.fields(Health):
+            if field.name not in ("modules", "parameters", "sizes"):
+                setattr(self, field.name, np.stack([np.asarray(getattr(h, field.name), np.float64) for h in healths]))
+        owner = np.array([owner_of(name) for name in self.parameters])
+        self.of = [owner == m for m in self.modules]
+        floor = np.array([np.sqrt(np.sum(np.array(healths[-1].sizes)[k])) * t.weight_floor for k in self.of])
+        self.weights = np.maximum(self._of_modules(self.weight), floor)
+        with np.errstate(all="ignore"):
+            self.gain = self.outgoing / self.incoming
+            self.relative_gradient = self._of_modules(self.gradient) / self.weights
+            self.relative_update = self._of_modules(self.update) / self.weights
+            self.reaches = self.delta / self.delta[:, -1:]
+
+    def _of_modules(self, of_parameters):
+        return np.stack([np.sqrt(np.sum(of_parameters[:, k] ** 2, 1)) for k in self.of], 1)
+
+
+def first_nonfinite(health: Health) -> tuple[str, str] | None:
+    """Where the first NaN or infinity of a step arises: ("forward" or "backward", the module), or None.
+
+    The module may also be "the input", "the parameters of ..." or "the loss".
+    """
+    owner = [owner_of(name) for name in health.parameters]
+    if float(health.nonfinite_input):
+        return "forward", "the input"
+    for name, module, norm in zip(health.parameters, owner, np.asarray(health.weight)):
+        if not np.isfinite(norm):
+            return "forward", module
+    for module, count in zip(health.modules, np.asarray(health.nonfinite_forward)):
+        if count:
+            return "forward", module
+    if not np.isfinite(health.value):
+        return "forward", "the loss"
+    columns = (np.asarray(c) for c in (health.delta, health.outgoing, health.nonfinite_backward))
+    for i, (module, delta, outgoing, count) in reversed(list(enumerate(zip(health.modules, *columns)))):
+        if not np.isfinite(delta):
+            return "backward", "the loss" if i == len(health.modules) - 1 else module
+        if not np.isfinite(outgoing) or count:
+            return "backward", module
+    return None
+
+
+def _nonfinite(steps, s):
+    for t, step in enumerate(steps):
+        broken = first_nonfinite(_at(s, t))
+        if broken:
+            direction, module = broken
+            yield Verdict("non-finite", module, int(step), f"NaN or infinity first in the {direction} pass", ADVICE["non-finite"])
+            return
+
+
+def _at(s, t):
+    fields = {f.name: getattr(s, f.name)[t] for f in dataclasses.fields(Health) if f.name not in ("modules", "parameters", "sizes")}
+    return Health(modules=s.modules, parameters=s.parameters, sizes=(), **fields)
+
+
+def _since(steps, holds, patience) -> int | None:
+    """The step since which `holds`, if it has for long enough up to the last one."""
+    run = len(holds) - (np.flatnonzero(~holds)[-1] + 1 if not holds.all() else 0)
+    return int(steps[len(holds) - run]) if run >= patience else None
+
+
+def _passing(steps, s, t):
+    """Vanishing and exploding: what of the last module's delta is left on the way to the first ones."""
+    last = len(s.modules) - 1
+    if last < 1:
+        return
+    with np.errstate(all="ignore"):
+        best = np.maximum.accumulate(s.reaches, 1)  # what reaches this module or one before it: a residual path counts
+        since = _since(steps, best[:, 0] < t.vanishing, t.patience)
+        if since is not None and np.all(s.delta[-1, -1:] > 0):
+            lost = int(np.flatnonzero(best[-1] < t.vanishing)[-1])
+            gains = np.median(s.gain[-t.patience :], 0)[lost + 1 :]
+            k = lost + 1 + int(np.nanargmin(gains))
+            one = gains[k - lost - 1] < t.weak_gain
+            how = f'"{s.modules[k]}" passes on {gains[k - lost - 1]:.1e} of it' if one else f"lost bit by bit, {lost + 1} modules below it"
+            evidence = f'{s.reaches[-1, 0]:.1e} of the delta at "{s.modules[-1]}" reaches "{s.modules[0]}"; {how}'
+            yield Verdict("vanishing", s.modules[k if one else 0], since, evidence, ADVICE["vanishing"])
+        over = np.maximum(s.reaches, s.relative_gradient / s.relative_gradient[:, -1:])
+        since = _since(steps, over.max(1) > t.exploding, t.patience)
+        if since is not None:
+            at = int(np.flatnonzero(over[-1] > t.exploding)[-1])
+            gains = np.median(s.gain[-t.patience :], 0)[at + 1 :]
+            k = at + 1 + int(np.nanargmax(gains)) if len(gains) and not np.all(np.isnan(gains)) else at
+            one = k > at and gains[k - at - 1] > t.strong_gain
+            how = f'"{s.modules[k]}" multiplies it by {gains[k - at - 1]:.1e}' if one else "it grows on the way"
+            evidence = f'"{s.modules[at]}" has {over[-1, at]:.1e} times the delta or relative gradient of "{s.modules[-1]}"; {how}'
+            yield Verdict("exploding", s.modules[k if one else 0 if at else at], since, evidence, ADVICE["exploding"])
+
+
+def _units(steps, s, t):
+    for kind, share, limit, what in (
+        ("dead ReLU", s.dead, t.dead, "of its units pass nothing back for any example"),
+        ("saturated", s.saturated, t.saturated, "of its values stand where the activation is flat"),
+    ):
+        for m, module in enumerate(s.modules):
+            since = _since(steps, share[:, m] > limit, t.patience)
+            if since is not None:
+                yield Verdict(kind, module, since, f"{share[-1, m]:.0%} {what}", ADVICE[kind])
+
+
+def _updates(steps, s, t):
+    for m, module in enumerate(s.modules):
+        ratio = s.relative_update[:, m]
+        for kind, holds in (("update too large", ratio > t.update_large), ("update too small", (ratio < t.update_small) & (ratio > 0))):
+            since = _since(steps, holds, t.patience)
+            if since is not None:
+                yield Verdict(kind, module, since, f"the update is {ratio[-1]:.1e} of the weights", ADVICE[kind])
+
+
+def _unchanged(steps, s, t):
+    change = np.where(np.isnan(s.update), s.gradient, s.update)
+    for p, name in enumerate(s.parameters):
+        since = _since(steps, change[:, p] == 0, t.unchanged)
+        if since is not None:
+            evidence = f'"{name}" has not changed'
+            yield Verdict("unchanged tensor", owner_of(name), since, evidence, ADVICE["unchanged tensor"])
+
+
+def _noise(steps, s, t):
+    n = t.noise_window
+    if len(steps) < n:
+        return
+    sketch, value = s.sketch[-n:], s.value[-n:]
+    before, after = value[: n // 2].mean(), value[n // 2 :].mean()
+    if after < before - t.noise_progress * abs(before) or value.std() < t.noise_spread * abs(value.mean()):
+        return
+    for m, module in reversed(list(enumerate(s.modules))):
+        part = sketch[:, s.of[m]].reshape(n, -1)
+        power = (part**2).sum(1).mean()
+        ratio = n * (part.mean(0) ** 2).sum() / power if power else np.inf
+        if ratio < t.noise:
+            evidence = f"over {n} steps its gradients keep {ratio:.1f} times the direction of random ones, and the loss does not fall"
+            yield Verdict("noisy gradient", module, int(steps[-n]), evidence, ADVICE["noisy gradient"])
+            return
+
+
+def _overfitting(steps, s, validation, t):
+    if len(validation) < 2:
+        return
+    at, losses = np.array([step for step, _ in validation]), np.array([loss for _, loss in validation], np.float64)
+    best = int(np.nanargmin(losses))
+
+    def trained(step):  # the training loss, smoothed, up to a step
+        return np.mean(s.value[steps <= step][-5:]) if np.any(steps <= step) else np.nan
+
+    if losses[-1] > (1 + t.overfitting) * losses[best] and trained(at[-1]) < trained(at[best]):
+        evidence = (
+            f"the validation loss rose from {losses[best]:.3g} to {losses[-1]:.3g} "
+            f"while the training loss fell from {trained(at[best]):.3g} to {trained(at[-1]):.3g}"
+        )
+        yield Verdict("overfitting", "", int(at[best]), evidence, ADVICE["overfitting"])
