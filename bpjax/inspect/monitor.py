@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from .health import Health
-from .verdicts import Thresholds, Verdict, Series, verdicts
+from .verdicts import Series, Thresholds, Verdict, verdicts
 
 
 class Monitor:
@@ -133,6 +133,6 @@ class Monitor:
         if self.validation:
             below.plot(*zip(*self.validation), label="validation")
             below.legend()
-        below.set(xlabel="step", ylabel="loss", yscale="log" if np.all(s.value > 0) else "linear")
+        below.set(xlabel="step", ylabel="loss", yscale="log" if 0 < 10 * s.value.min() < s.value.max() else "linear")
         figure.savefig(file, dpi=120)
         plt.close(figure)

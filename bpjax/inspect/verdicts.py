@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
 
 
 ADVICE = {
-    "non-finite": "bpjax.find_nan names the equation. Usual: a lower learning rate, a loss written on logits, an epsilon under log and sqrt.",
+    "non-finite": "bpjax.find_nan names the equation. Usual: a lower learning rate, a loss on logits, an epsilon under log and sqrt.",
     "vanishing": "Usual: ReLU with Kaiming initialisation, normalisation, residual connections, a larger initial scale.",
     "exploding": "Usual: clip gradients (optax.clip_by_global_norm), a smaller initial scale, orthogonal recurrent weights, normalisation.",
     "dead ReLU": "Usual: a lower learning rate, a smaller negative bias, Kaiming initialisation, leaky ReLU.",

@@ -53,7 +53,7 @@ def make_train_step(
         loss: `(params, batch, *, buffers, rng, train) -> (value, (buffers, metrics))`, with `metrics` a dict of arrays.
         optimizer: any of optax's; `optax.sgd(0.1)` if left out.
         gradient: `bpjax.value_and_grad` for the written backward passes, `jax.value_and_grad` for automatic ones.
-        watch: whether the metrics also hold `health`, a `bpjax.inspect.Health` from the same sweep. Off, the program is the same as without.
+        watch: whether the metrics also hold `health`, a `bpjax.inspect.Health` from the same sweep; it costs nothing when off.
 
     The metrics are the loss function's own and `loss`, its value before the update.
     Errors: ValueError where `watch` is asked of another gradient than the written one.
