@@ -7,10 +7,11 @@ from . import functional, inspect, nn
 from . import rules as _rules  # noqa: F401  the primitives' rules
 from .check import check_custom_vjp, check_gradients
 from .engine import GradientError, NoRuleError, RuleError, as_custom_vjp, backprop, grad, op, rule, tag, value_and_grad, vjp
+from .inspect import cost, explain, find_nan
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "GradientError", "NoRuleError", "RuleError", "as_custom_vjp", "backprop", "check_custom_vjp", "check_gradients", "functional",
-    "grad", "inspect", "nn", "op", "rule", "tag", "value_and_grad", "vjp",
+    "GradientError", "NoRuleError", "RuleError", "as_custom_vjp", "backprop", "check_custom_vjp", "check_gradients", "cost",
+    "explain", "find_nan", "functional", "grad", "inspect", "nn", "op", "rule", "tag", "value_and_grad", "vjp",
 ]

@@ -16,11 +16,12 @@ from .derivatives import (
     vjp,
 )
 from .errors import GradientError, NoRuleError, RuleError
-from .modules import Modules, Place, inlined, leaf_name, owner_of
+from .modules import Modules, Place, inlined, key_name, leaf_name, owner_of, owners
 from .op import Op, op, op_of, unrecognised
 from .replaced import Replacements
 from .rule import no_gradient, rule
-from .sweep import RULES, Record, Rule, Tape, Watch, run, substituted_rules, sweep
+from .sweep import RULES, Record, Rule, Tape, Watch, live, rule_of, run, substituted_rules, sweep
+from .unrolled import unrolled
 
 __all__ = [
     "RULES",
@@ -44,17 +45,22 @@ __all__ = [
     "gradient",
     "inlined",
     "is_naming",
+    "key_name",
     "leaf_name",
+    "live",
     "no_gradient",
     "op",
     "op_of",
     "owner_of",
+    "owners",
     "rule",
+    "rule_of",
     "run",
     "substituted_rules",
     "sweep",
     "tag",
     "unrecognised",
+    "unrolled",
     "value_and_aux_of",
     "value_and_grad",
     "vjp",

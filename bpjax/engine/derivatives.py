@@ -12,7 +12,7 @@ import numpy as np
 from jax.ad_checkpoint import checkpoint_name
 
 from . import jaxprs
-from .modules import leaf_name, owner_of
+from .modules import owners
 from .replaced import Replacements
 from .sweep import Tape, Watch, run, sweep
 
@@ -99,18 +99,18 @@ def _trace_and_run(
     on: Sequence[bool],
     has_aux: bool,
     replaced: Replacements,
-    owners: Sequence[str | None],
+    modules: Sequence[str | None],
     prepare: Callable | None = None,
 ) -> _Linearized:
     """Trace `f` in the leaves that are differentiated, let `prepare` rewrite the program, and run it forward.
 
-    `owners`: the module of each differentiated leaf.
+    `modules`: that of each differentiated leaf.
     """
     with _naming(True) if replaced.at else contextlib.nullcontext():
         flat = _Flat(f, leaves, tree, on, has_aux)
     for rewrite in (replaced.prepare, prepare):
         if rewrite is not None:
-            flat.program = rewrite(flat.program, _by_variable(flat.program, owners))
+            flat.program = rewrite(flat.program, _by_variable(flat.program, modules))
     active = [False] * len(flat.consts) + [True] * len(flat.differentiated)
     with replaced.applied():
         outputs, tape = run(flat.program, [*flat.consts, *flat.differentiated], active)
@@ -120,15 +120,9 @@ def _trace_and_run(
     return _Linearized(value, aux, tape)
 
 
-def _by_variable(program, owners: Sequence[str | None]) -> dict[Any, str]:
+def _by_variable(program, modules: Sequence[str | None]) -> dict[Any, str]:
     """The module of each input of a program that is a parameter."""
-    return {v: owner for v, owner in zip(program.invars[len(program.invars) - len(owners) :], owners) if owner is not None}
-
-
-def _owners(paths: Sequence[Any], numbers: Sequence[int]) -> list[str | None]:
-    """The module of each differentiated leaf; None for a bare array beside containers of parameters, which is data."""
-    has_containers = any(len(path) > 1 for path in paths)
-    return [None if has_containers and len(path) == 1 else owner_of(leaf_name(path, numbers)) for path in paths]
+    return {v: module for v, module in zip(program.invars[len(program.invars) - len(modules) :], modules) if module is not None}
 
 
 def _kind(x) -> str:
@@ -166,7 +160,7 @@ def vjp(f: Callable, *primals, has_aux: bool = False, rules: Mapping | None = No
     on = [_differentiable(leaf) for leaf in leaves]
     replaced = Replacements(rules, at)
     chosen = [path for (path, _), d in zip(jax.tree_util.tree_flatten_with_path(primals)[0], on) if d]
-    value, aux, tape = _trace_and_run(f, leaves, tree, on, has_aux, replaced, _owners(chosen, range(len(primals))))
+    value, aux, tape = _trace_and_run(f, leaves, tree, on, has_aux, replaced, owners(chosen, range(len(primals))))
     replaced.demand_all()
     back = jax.tree_util.Partial(functools.partial(_pull_tree, _Layout(tree, on, leaves, value, replaced)), tape)
     return (value, back, aux) if has_aux else (value, back)
@@ -326,8 +320,8 @@ def gradient(
 
     functools.update_wrapper(of_differentiated, f)
     leaves = [jnp.asarray(leaf) for leaf in leaves]
-    on, owners = [True] * len(leaves), _owners(paths, numbers)
-    value, aux, tape = _trace_and_run(of_differentiated, leaves, tree, on, has_aux, replaced, owners, prepare)
+    on = [True] * len(leaves)
+    value, aux, tape = _trace_and_run(of_differentiated, leaves, tree, on, has_aux, replaced, owners(paths, numbers), prepare)
     if not jaxprs.is_arraylike(value) or jnp.shape(value):
         raise TypeError(
             f"bpjax.grad needs a scalar loss, but the function returned {_kind(value)}. Reduce it with .sum() or .mean(), or use bpjax.vjp."

@@ -38,7 +38,7 @@ def every_equation(jaxpr):
     yield from every_equation_of(program(jaxpr)[0])
 
 
-def _jaxprs_in(eqn):
+def inner_jaxprs(eqn):
     """The jaxprs among the parameters of an equation."""
     inner = list(eqn.params.values())
     while inner:
@@ -53,7 +53,7 @@ def every_equation_of(prog: Program):
     """The same of a program."""
     for eqn in prog.eqns:
         yield eqn
-        for value in _jaxprs_in(eqn):
+        for value in inner_jaxprs(eqn):
             yield from every_equation(value)
 
 
@@ -262,6 +262,8 @@ def renamed(eqn, invars: Sequence[Any], outvars: Sequence[Any], around=None) -> 
 
 def _is_of_jax(eqn) -> bool:
     """Whether the jitted function is one of JAX's own, such as `jnp.where`: traced once, it has the line of its first call."""
+    if not {"jaxpr", "call_jaxpr"} & set(eqn.params):
+        return False
     debug = getattr(open_jaxpr(inner_jaxpr(eqn)), "debug_info", None)
     return "/jax/" in str(getattr(debug, "func_src_info", ""))
 

@@ -7,6 +7,7 @@ takes over. The values at its borders are its places:
     ---> entry ---> [ parameters ] ---> output ---> activation, ... ---> exit ---> next module
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,17 +18,27 @@ from .sweep import rule_of
 DATA = ""  # where values stand that no module has touched
 
 
+def key_name(key) -> str:
+    """One step of a pytree path, as text."""
+    return str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key))))
+
+
 def leaf_name(path, numbers: Sequence[int] = (0,)) -> str:
     """A leaf's path in the differentiated arguments, `"fc1.weight"`; with the argument's number where there are several."""
     first = f"argument {numbers[path[0].idx]}" if len(numbers) > 1 or len(path) == 1 else ""
-    rest = ".".join(str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path[1:])
-    return ".".join(p for p in (first, rest) if p)
+    return ".".join(filter(None, [first, *map(key_name, path[1:])]))
 
 
 def owner_of(name: str) -> str:
     """The module of a parameter: `"fc1"` of `"fc1.weight"` (and of Flax's `"fc1.kernel.value"`), `"w"` of a bare `"w"`."""
     parts = name.removesuffix(".value").split(".")
     return ".".join(parts[:-1]) or parts[0]
+
+
+def owners(paths: Sequence[Any], numbers: Sequence[int]) -> list[str | None]:
+    """The module of each differentiated leaf; None for a bare array beside containers of parameters, which is data."""
+    has_containers = any(len(path) > 1 for path in paths)
+    return [None if has_containers and len(path) == 1 else owner_of(leaf_name(path, numbers)) for path in paths]
 
 
 def inlined(prog: Program, is_kept: Callable[[Any], bool] = lambda eqn: False) -> Program:
@@ -105,6 +116,23 @@ class Modules:
     def home(self, eqn) -> str:
         """The module in which the equation stands."""
         return self.values[eqn.outvars[0]].home if eqn.outvars else DATA
+
+    def is_inside(self, eqn) -> bool:
+        """Whether parameters of the equation's module enter here or after it; False for what is done with the module's output."""
+        return any(v in self._within for v in eqn.outvars)
+
+    @functools.cached_property
+    def _within(self) -> set:
+        """Of a program without regions: the outputs of the equations inside their modules."""
+        within: set = set()
+        takes_more: set = set()
+        for eqn in reversed(self.program.eqns):
+            inside = any(v in takes_more or v in self.mixing or self.values[v].kind == "parameter" for v in eqn.outvars)
+            if inside:
+                within.update(eqn.outvars)
+                home = _Value("value", self.home(eqn))
+                takes_more.update(v for v in eqn.invars if not isinstance(v, Literal) and self.values[v] == home)
+        return within
 
     def _of(self, atom) -> _Value:
         return _NEUTRAL if isinstance(atom, Literal) else self.values[atom]
@@ -207,6 +235,11 @@ class Modules:
             eqns.append(jaxprs.renamed(new, new.invars, [fresh.get(v, v) for v in eqn.outvars]))
             now.update((v, mark(fresh[v], Place("output", self.values[v].home))) for v in marked)
         return Program(prog.invars, eqns, [read(v, None) for v in prog.outvars])
+
+    def own_outputs(self) -> list:
+        """Of a program without regions: each module's outputs, in the order of the forward pass."""
+        own = self._own_outputs(self.program)
+        return [v for eqn in self.program.eqns for v in eqn.outvars if v in own]
 
     def _own_outputs(self, prog: Program) -> set:
         """Where a module's parameters have all entered: no later equation on the way through it takes more of them."""

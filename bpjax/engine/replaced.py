@@ -123,7 +123,10 @@ class ReplacedEquation(Equation):
 
 
 class _Replaced(Rule):
-    """An equation run as it is, with another backward. It keeps all inputs and outputs; XLA drops what the backward does not read."""
+    """An equation run as it is, with another backward. It keeps all inputs and outputs; XLA drops what the backward does not read.
+
+    Its floating outputs are active even where those of the equation's own rule are not (round, sign).
+    """
 
     may_return_none = False
 
@@ -131,9 +134,6 @@ class _Replaced(Rule):
         self.rule, self.name, self._backward, self._replacements = rule, name, backward, replacements
         self.source = source_of(backward)
         self.number = 0
-
-    def active_outputs(self, eqn, active):
-        return self.rule.active_outputs(eqn, active)
 
     def forward(self, eqn, values, active, keep=None):
         self.number, self._replacements.count = self._replacements.count, self._replacements.count + 1

@@ -194,7 +194,7 @@ def run(program: Program, values: Sequence[Any], active: Sequence[bool] = (), ke
         return not isinstance(atom, Literal) and is_active.get(atom, False)
 
     records = []
-    for eqn in _live(program):
+    for eqn in live(program):
         inputs, actives = [read(v) for v in eqn.invars], [activity(v) for v in eqn.invars]
         rule = rule_of(eqn) if any(actives) else None
         out_active = rule.active_outputs(eqn, actives) if rule else []
@@ -250,7 +250,7 @@ def active_outputs(program: Program, active: Sequence[bool]) -> list[bool]:
     return [not isinstance(v, Literal) and v in is_active for v in program.outvars]
 
 
-def _live(program: Program) -> list:
+def live(program: Program) -> list:
     """The equations that an output depends on, or that have an effect."""
     used = {v for v in program.outvars if not isinstance(v, Literal)}
     live = []

@@ -1,8 +1,14 @@
-"""The backward pass, opened: what it costs, how healthy it is, where it breaks, and rules to put in its place."""
+"""The backward pass, opened: explained, watched, measured, searched for NaN, and changed."""
 
 from . import rules
+from .cost import Cost, ModuleCost, cost
+from .explain import Explanation, explain
 from .health import Health, Healthy, health
 from .monitor import Monitor
+from .nonfinite import NanReport, find_nan
 from .verdicts import Thresholds, Verdict, first_nonfinite, verdicts
 
-__all__ = ["Health", "Healthy", "Monitor", "Thresholds", "Verdict", "first_nonfinite", "health", "rules", "verdicts"]
+__all__ = [
+    "Cost", "Explanation", "Health", "Healthy", "ModuleCost", "Monitor", "NanReport", "Thresholds", "Verdict", "cost", "explain", "find_nan",
+    "first_nonfinite", "health", "rules", "verdicts",
+]

@@ -243,7 +243,7 @@ def _squared(x) -> jax.Array:
 
 def _nonfinite(x, total) -> jax.Array:
     """How many are not finite; counted only where a sum over all, which costs less, is not."""
-    return lax.cond(jnp.isfinite(total), lambda: jnp.zeros(()), lambda: jnp.sum(~jnp.isfinite(x), dtype=jnp.float32))
+    return lax.cond(jnp.isfinite(total), lambda: jnp.zeros((), jnp.float32), lambda: jnp.sum(~jnp.isfinite(x), dtype=jnp.float32))
 
 
 def _norms(tree) -> jax.Array:

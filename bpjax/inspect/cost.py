@@ -1,0 +1,245 @@
+"""`cost`: what a backward pass costs, module by module: operations, bytes kept for it, and the memory of the compiled programs."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from .. import engine
+from ..engine import Modules, Rule, inlined, jaxprs, leaf_name, owner_of, owners, run, substituted_rules, sweep
+from ..engine.jaxprs import Literal, Program
+
+OUTSIDE = "(before any module)"
+_FREE = {
+    "reshape", "transpose", "broadcast_in_dim", "squeeze", "expand_dims", "slice", "dynamic_slice", "dynamic_update_slice", "gather",
+    "concatenate", "stack", "pad", "rev", "iota", "copy", "convert_element_type", "bitcast_convert_type", "stop_gradient", "name",
+    "split", "optimization_barrier", "select_n", "random_wrap", "random_unwrap",
+}  # fmt: skip  they move numbers, and compute none
+
+
+class ModuleCost(NamedTuple):
+    """One module: how many parameters, operations forward and backward, and bytes of its values that are kept for the backward."""
+
+    module: str
+    parameters: int
+    forward: int
+    backward: int
+    saved_hand: int
+    saved_auto: int
+
+
+class Cost(NamedTuple):
+    """What `cost` returns; `str` is the table.
+
+    Attributes:
+        modules: one `ModuleCost` for each, in the order in which values meet them.
+        temporary_hand, temporary_auto: bytes that the compiled value and gradient need beside inputs and outputs.
+    """
+
+    modules: list[ModuleCost]
+    temporary_hand: int
+    temporary_auto: int
+
+    def __str__(self):
+        total = ModuleCost("all", *(sum(column) for column in zip(*(m[1:] for m in self.modules))))
+        head = ("module", "parameters", "FLOPs forward", "FLOPs backward", "saved, hand", "saved, auto")
+        rows = [head, *([m.module, *(f"{n:,}" for n in m[1:])] for m in [*self.modules, total])]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        lines = ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))) for row in rows]
+        hand, auto = self.temporary_hand, self.temporary_auto
+        ratio = f", {hand / auto:.3f} of it" if auto else ""
+        return "\n".join([*lines, f"compiled value and gradient, temporary bytes: hand {hand:,}, auto {auto:,}{ratio}"])
+
+
+def cost(f: Callable, *args, argnums: int | Sequence[int] = 0, has_aux: bool = False, **kwargs) -> Cost:
+    """FLOPs, saved bytes and temporary bytes of the gradient of `f`, by the written rules and by automatic differentiation.
+
+    Args:
+        f: a scalar loss, any that `bpjax.grad` takes.
+        args, kwargs: its arguments (arrays; nothing is computed with them, but two programs are compiled).
+        argnums: those that hold the parameters; has_aux: whether `f` returns `(value, aux)`.
+
+    A FLOP is one addition or multiplication (2 m n k for a product of matrices), or one elementwise function; the body of a `while`
+    counts once. Saved bytes stand at the module that made the value; parameters, arguments and constants are there anyway, and not counted.
+    Temporary bytes are XLA's, for this backend.
+
+    >>> import jax.numpy as jnp, bpjax
+    >>> costs = bpjax.cost(lambda p, x: jnp.sum(jnp.tanh(x @ p["fc"]["w"])), {"fc": {"w": jnp.ones((4, 2))}}, jnp.ones((3, 4)))
+    >>> [(m.module, m.parameters, m.saved_hand) for m in costs.modules]
+    [('fc', 8, 24)]
+    """
+    numbers = engine.chosen_arguments(engine.argument_numbers(f, argnums), args)
+    traced = _Traced(f, args, kwargs, numbers, has_aux)
+    compiled = [
+        jax.jit(differentiate(traced.scalar)).lower(traced.parameters).compile().memory_analysis().temp_size_in_bytes
+        for differentiate in (engine.value_and_grad, jax.value_and_grad)
+    ]
+    return Cost(traced.modules_costs(), *compiled)
+
+
+def saved_bytes(f, args, kwargs, argnums, has_aux) -> dict[str, tuple[int, int]]:
+    """For each module the bytes of its values that are kept for the backward: by hand, and automatically."""
+    traced = _Traced(f, args, kwargs, engine.chosen_arguments(engine.argument_numbers(f, argnums), args), has_aux)
+    hand, auto = traced.saved_by_hand(), traced.saved_automatically()
+    return {module: (hand.get(module, 0), auto.get(module, 0)) for module in traced.modules.order}
+
+
+class _Traced:
+    """A loss as a program in its parameters, and the homes of its values."""
+
+    def __init__(self, f, args, kwargs, numbers, has_aux):
+        chosen = [args[n] for n in numbers]
+        flat, self.tree = jax.tree_util.tree_flatten_with_path(chosen)
+        self.parameters = [jnp.asarray(x) for _, x in flat]
+        self.names = [leaf_name(path, numbers) for path, _ in flat]
+        self.owners = owners([path for path, _ in flat], numbers)
+
+        def scalar(leaves):
+            full = list(args)
+            for n, arg in zip(numbers, jax.tree.unflatten(self.tree, leaves)):
+                full[n] = arg
+            out = f(*full, **kwargs)
+            return engine.value_and_aux_of(out)[0] if has_aux else out
+
+        self.scalar = scalar
+        self.program, self.consts = jaxprs.trace(lambda *leaves: scalar(leaves), *self.parameters)
+        self.program = inlined(self.program)
+        self.modules = self._modules(self.program)
+
+    def _modules(self, prog: Program) -> Modules:
+        of = prog.invars[len(prog.invars) - len(self.owners) :]
+        return Modules(prog, {v: owner for v, owner in zip(of, self.owners) if owner is not None})
+
+    def modules_costs(self) -> list[ModuleCost]:
+        """One for each module, and one for what stands before any, where that costs something."""
+        forward, backward = self.forward_flops(), self.backward_flops()
+        hand, auto = self.saved_by_hand(), self.saved_automatically()
+        sizes: dict[str, int] = {}
+        for name, leaf in zip(self.names, self.parameters):
+            sizes[owner_of(name)] = sizes.get(owner_of(name), 0) + leaf.size
+        rows = [
+            ModuleCost(m, sizes.get(m, 0), *(part.get(m, 0) for part in (forward, backward, hand, auto)))
+            for m in [*self.modules.order, OUTSIDE]
+        ]
+        return [row for row in rows if row.module != OUTSIDE or any(row[1:])]
+
+    def _active(self) -> list[bool]:
+        return [False] * len(self.consts) + [True] * len(self.parameters)
+
+    def saved_by_hand(self) -> dict[str, int]:
+        """Bytes on the tape, by the module that made them."""
+        return self._kept(lambda *leaves: run(self.program, [*self.consts, *leaves], self._active())[1])
+
+    def saved_automatically(self) -> dict[str, int]:
+        """Bytes of JAX's residuals, by the module that made them."""
+        return self._kept(lambda *leaves: jax.vjp(lambda *inner: self.scalar(inner), *leaves)[1])
+
+    def _kept(self, forward: Callable) -> dict[str, int]:
+        """Of a function from parameters to a pytree that a backward pass needs: bytes by module, each array once."""
+        traced, _ = jaxprs.trace(lambda *leaves: jax.tree.leaves(forward(*leaves)), *self.parameters)
+        traced = inlined(traced)
+        modules = self._modules(traced)
+        kept = {v for v in traced.outvars if not isinstance(v, Literal) and v not in traced.invars and modules.values[v].kind != "neutral"}
+        sums: dict[str, int] = {}
+        for v in kept:
+            home = modules.values[v].home or OUTSIDE
+            sums[home] = sums.get(home, 0) + v.aval.size * v.aval.dtype.itemsize
+        return sums
+
+    def forward_flops(self) -> dict[str, int]:
+        """Operations of the plain formulas, by module."""
+        sums: dict[str, int] = {}
+
+        def add(prog: Program, times: int):
+            for eqn in prog.eqns:
+                if any(v in self.modules.regions for v in eqn.outvars):
+                    for inner in jaxprs.inner_programs(eqn):
+                        add(inner, times * _repeats(eqn))
+                else:
+                    home = self.modules.home(eqn) or OUTSIDE
+                    sums[home] = sums.get(home, 0) + times * flops(eqn)
+
+        add(self.program, 1)
+        return sums
+
+    def backward_flops(self) -> dict[str, int]:
+        """Operations of the written backward passes, by the module of the equation that each belongs to."""
+        marks: list[str] = []
+
+        def marked(eqn, rule: Rule) -> Rule:
+            if rule.is_inlined:
+                return rule
+            value = self.modules.values.get(eqn.outvars[0])
+            marks.append(value.home if value and value.home else OUTSIDE)
+            return _Marked(rule, f"{_MARK}{len(marks) - 1}")
+
+        def back(*leaves):
+            with substituted_rules(marked):
+                outputs, tape = run(self.program, [*self.consts, *leaves], self._active())
+                return [d for d in sweep(tape, [jnp.ones(jnp.shape(o), jnp.result_type(o)) for o in outputs]) if d is not None]
+
+        traced, _ = jaxprs.trace(back, *self.parameters)
+        sums: dict[str, int] = {}
+
+        def add(prog: Program, times: int, outer: str):
+            for eqn in prog.eqns:
+                scope = f"{outer}/{eqn.source_info.name_stack}"
+                if inner := jaxprs.inner_programs(eqn):
+                    for part in inner:
+                        add(part, times * _repeats(eqn), scope)
+                elif _MARK in scope:
+                    home = marks[int(scope.rsplit(_MARK, 1)[1].split("/")[0].rstrip(")"))]
+                    sums[home] = sums.get(home, 0) + times * flops(eqn)
+
+        add(inlined(traced), 1, "")
+        return sums
+
+
+_MARK = "bpjax.cost."
+
+
+class _Marked(Rule):
+    """A rule whose backward is traced under a scope of its own."""
+
+    def __init__(self, rule: Rule, mark: str):
+        self.rule, self.mark, self.name, self.source = rule, mark, rule.name, rule.source
+
+    def active_outputs(self, eqn, active):
+        return self.rule.active_outputs(eqn, active)
+
+    def forward(self, eqn, values, active, keep=None):
+        return self.rule.forward(eqn, values, active, keep)
+
+    def remember(self, eqn, values, outputs, active, saved):
+        return self.rule.remember(eqn, values, outputs, active, saved)
+
+    def backward(self, record, dys, watch):
+        with jax.named_scope(self.mark):
+            dxs = self.rule.backward(record, dys, watch)
+            return [dx() if on and callable(dx) and not hasattr(dx, "dtype") else dx for dx, on in zip(dxs, record.active)]
+
+
+def _repeats(eqn) -> int:
+    return jaxprs.scan_parts(eqn).length if eqn.primitive.name == "scan" else 1
+
+
+def flops(eqn) -> int:
+    """Additions, multiplications and elementwise functions of one equation and of those inside it."""
+    name, params = eqn.primitive.name, eqn.params
+    if name == "dot_general":
+        (contract, _), _ = params["dimension_numbers"]
+        return 2 * eqn.outvars[0].aval.size * math.prod(eqn.invars[0].aval.shape[i] for i in contract)
+    if name == "conv_general_dilated":
+        kernel, dims = eqn.invars[1].aval.shape, params["dimension_numbers"]
+        return 2 * eqn.outvars[0].aval.size * math.prod(kernel) // kernel[dims.rhs_spec[0]]
+    inner = list(jaxprs.inner_jaxprs(eqn))
+    if name == "cond":
+        return max(sum(map(flops, jaxprs.open_jaxpr(j).eqns)) for j in inner)
+    if inner:
+        return _repeats(eqn) * sum(flops(e) for j in inner for e in jaxprs.open_jaxpr(j).eqns)
+    if name in _FREE or not eqn.outvars:
+        return 0
+    of = eqn.invars if name.startswith(("reduce_", "arg", "cum")) else eqn.outvars
+    return max((math.prod(v.aval.shape) for v in of), default=0)

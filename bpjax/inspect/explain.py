@@ -1,0 +1,224 @@
+"""`explain`: back-propagation of a small network worked out in full, as a table in the terminal and as a page."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import engine
+from ..engine import jaxprs, op_of, owner_of, rule_of
+from ..engine.jaxprs import Literal
+from .cost import saved_bytes
+from .formulas import backward_formula, expression, forward_formula
+from .health import health
+from .network import network_of
+from .replay import Replay, function_of
+
+WHOLE = 12  # arrays of up to so many numbers are shown whole
+
+
+class Explanation:
+    """What `explain` returns: `print` it, or `save` it as a page. `steps` holds one dict for each step of training."""
+
+    def __init__(self, title: str, learning_rate: float, modules: list[dict], steps: list[dict]):
+        self.title, self.learning_rate, self.modules, self.steps = title, learning_rate, modules, steps
+
+    def __str__(self):
+        lines = [f"{self.title}: {len(self.steps) - 1} step(s) of gradient descent at learning rate {self.learning_rate:g}", ""]
+        for i, step in enumerate(self.steps):
+            is_last = i == len(self.steps) - 1
+            lines += [f"== step {i}: loss {step['loss']} ==" if not is_last else f"== after {i} step(s): loss {step['loss']} =="]
+            lines += ["", "forward", *_grouped(step["forward"], ("value", "expression", "formula", "numbers"))]
+            if not is_last:
+                lines += ["", "backward (delta = dL/dv)", *_grouped(step["backward"], ("delta", "rule", "formula", "numbers", "downhill"))]
+                lines += ["", "update (new = old - learning rate * gradient)", *_grouped(step["update"], ("weight", "old", "gradient", "new"))]
+            lines.append("")
+        lines += ["modules: what each saved for the backward pass, and passed back", *_table(self.modules)]
+        return "\n".join(lines)
+
+    def save(self, file: str | Path) -> Path:
+        """Write the page: one self-contained HTML file with the tables, and a drawing of the network where it is small."""
+        template = Path(__file__).with_name("page.html").read_text()
+        data = {"title": self.title, "learning_rate": self.learning_rate, "modules": self.modules, "steps": self.steps}
+        text = json.dumps(data).replace("</", "<\\/")
+        Path(file).write_text(template.replace("/*DATA*/null", text))
+        return Path(file)
+
+
+def explain(
+    f: Callable, *args, argnums: int | Sequence[int] = 0, has_aux: bool = False, learning_rate: float = 0.1, steps: int = 1, **kwargs
+) -> Explanation:
+    """Back-propagation of `f` worked out: every value, every delta with the rule that made it, and the update of every weight.
+
+    Args:
+        f: a scalar loss, any that `bpjax.grad` takes. Small networks are shown number by number, large ones by module.
+        args, kwargs: its arguments; argnums: those that hold the weights; has_aux: whether `f` returns `(value, aux)`.
+        learning_rate: of gradient descent; steps: how many updates are shown, at least 1.
+
+    Errors: ValueError where the loss is not a scalar, or for a learning rate or a number of steps that is not positive.
+
+    >>> import jax.numpy as jnp, bpjax
+    >>> explanation = bpjax.explain(lambda w, x: jnp.tanh(w * x), jnp.array(0.5), jnp.array(2.0), learning_rate=1.0)
+    >>> print([row["numbers"] for row in explanation.steps[0]["forward"]])
+    ['1.000000', '0.761594']
+    """
+    if not learning_rate > 0 or steps < 1:
+        raise ValueError(f"explain: learning_rate and steps must be positive, got {learning_rate} and {steps}")
+    args, title = list(args), getattr(f, "__name__", type(f).__name__)
+    modules = _modules(f, args, kwargs, argnums, has_aux)
+    numbers = engine.chosen_arguments(engine.argument_numbers(f, argnums), args)
+    shown = []
+    for i in range(steps + 1):
+        replay = Replay(f, args, kwargs, argnums, has_aux)
+        if len(replay.value) != 1 or jnp.shape(replay.value[0]):
+            raise ValueError(f"explain needs a scalar loss, but {title} returned {[jnp.shape(v) for v in replay.value]}")
+        replay.back()
+        named = _Names(replay)
+        new = {name: w - learning_rate * replay.gradients[name] for name, w in replay.parameters.items()}
+        shown.append({
+            "loss": _text(replay.value[0]),
+            "forward": _forward(replay, named),
+            "backward": _backward(replay, named),
+            "update": [_update(replay, name, new[name]) for name in replay.parameters],
+            "network": network_of(replay, new),
+        })  # fmt: skip
+        args = _updated(args, numbers, replay.parameters, new)
+    return Explanation(title, learning_rate, modules, shown)
+
+
+def _modules(f, args, kwargs, argnums, has_aux) -> list[dict]:
+    """For each module what it saved, by hand and automatically, and what it passed back of its delta."""
+    saved = saved_bytes(f, args, kwargs, argnums, has_aux)
+    found = health(f, argnums, has_aux)(*args, **kwargs).health
+    columns = zip(found.modules, np.asarray(found.delta), np.asarray(found.outgoing), np.asarray(found.incoming))
+    return [
+        {
+            "module": module,
+            "saved, hand": f"{saved[module][0]:,} B",
+            "saved, auto": f"{saved[module][1]:,} B",
+            "|delta|": f"{delta:.3e}",
+            "passed back": f"{outgoing:.3e}" if outgoing else "-",
+            "gain": f"{outgoing / incoming:.3g}" if outgoing and incoming else "-",
+        }
+        for module, delta, outgoing, incoming in columns
+    ]
+
+
+class _Names:
+    """What each variable is called: parameters and arguments by their own names, values v1, v2, ..."""
+
+    def __init__(self, replay: Replay):
+        self.names = dict(replay.names)
+        for eqn in replay.eqns:
+            for v in eqn.outvars:
+                self.names[v] = f"v{len(self.names) - len(replay.names) + 1}"
+
+    def __call__(self, atom) -> str:
+        return _text(atom.val) if isinstance(atom, Literal) else self.names[atom]
+
+
+def _forward(replay: Replay, name: _Names) -> list[dict]:
+    """A row for each value: where, what it is called, how it is made, and its numbers."""
+    rows = []
+    for eqn in replay.eqns:
+        op = op_of(rule_of(eqn))
+        call = expression(function_of(eqn).removeprefix("F."), [name(v) for v in eqn.invars], eqn.params)
+        for v in eqn.outvars:
+            rows.append({"module": replay.where(eqn), "value": name(v), "expression": call, "formula": forward_formula(op),
+                         "numbers": _text(replay.of(v))})  # fmt: skip
+    return rows
+
+
+def _backward(replay: Replay, name: _Names) -> list[dict]:
+    """A row for each delta that a rule makes, from the loss to the inputs; where several add up, a row for their sum."""
+    rows = []
+    uses: dict[Any, int] = {}
+    for record in replay.records:
+        for v, dx in zip(record.eqn.invars, replay.dxs.get(record.eqn, ())):
+            if dx is not None:
+                uses[v] = uses.get(v, 0) + 1
+    left = dict(uses)
+    for record in reversed(replay.records):
+        eqn = record.eqn
+        if eqn not in replay.dxs:
+            continue
+        op, rule = op_of(record.rule), function_of(eqn, record.rule)
+        formula = backward_formula(op, rule)
+        for v, dx in zip(eqn.invars, replay.dxs[eqn]):
+            if dx is None:
+                continue
+            row = {"module": replay.where(eqn), "delta": f"d {name(v)}", "rule": rule, "formula": formula}
+            rows.append(row | {"numbers": _text(dx), "downhill": _text(-dx)})
+            left[v] -= 1
+            if uses[v] > 1 and not left[v]:
+                total = replay.deltas[v]
+                row |= {"rule": "sum", "formula": f"of its {uses[v]} uses"}
+                rows.append(row | {"numbers": _text(total), "downhill": _text(-total)})
+    return rows
+
+
+def _update(replay: Replay, parameter: str, new) -> dict:
+    old, gradient = replay.parameters[parameter], replay.gradients[parameter]
+    return {"module": owner_of(parameter), "weight": parameter, "old": _text(old), "gradient": _text(gradient), "new": _text(new)}
+
+
+def _updated(args: Sequence[Any], numbers: Sequence[int], old: dict, new: dict) -> list:
+    """The arguments with the new weights in place of the old ones."""
+    flat, tree = jax.tree_util.tree_flatten([args[n] for n in numbers])
+    fresh = iter(new.values())
+    chosen = jax.tree.unflatten(tree, [next(fresh) if _is_floating(x) else x for x in flat])
+    args = list(args)
+    for n, value in zip(numbers, chosen):
+        args[n] = value
+    return args
+
+
+def _is_floating(x) -> bool:
+    return jaxprs.is_arraylike(x) and jnp.issubdtype(jnp.result_type(x), jnp.floating)
+
+
+def _text(x) -> str:
+    """A number or a small array in full, with six decimals; a large array by shape, mean, spread, zeros and what is not finite."""
+    x = np.asarray(x)
+    if not _is_floating(x):
+        return str(x.tolist()) if x.size <= WHOLE else f"{x.dtype.name}{list(x.shape)}"
+    x = np.asarray(x, np.float64)
+    if x.size <= WHOLE:
+        return _nested(x)
+    finite = x[np.isfinite(x)]
+    of_finite = f"mean {finite.mean():.3e}, spread {finite.std():.3e}, {np.mean(x == 0):.0%} zeros" if finite.size else "nothing finite"
+    return f"{list(x.shape)} {of_finite}" + (f", {x.size - finite.size} not finite" if finite.size < x.size else "")
+
+
+def _nested(x: np.ndarray) -> str:
+    return _decimal(float(x)) if x.ndim == 0 else "[" + ", ".join(map(_nested, x)) + "]"
+
+
+def _decimal(x: float) -> str:
+    """Six decimals, or six digits where those would show nothing."""
+    return f"{x:.6f}" if x == 0 or 1e-3 <= abs(x) < 1e6 else f"{x:.6e}" if not 1e-6 <= abs(x) < 1e6 else f"{x:.6f}"
+
+
+def _grouped(rows: list[dict], columns: Sequence[str]) -> list[str]:
+    """The rows as lines of a table, under the name of each module."""
+    widths = {c: min(max([len(r[c]) for r in rows] + [len(c)]), 60) for c in columns}
+    lines, module = [], None
+    for row in rows:
+        if row["module"] != module:
+            module = row["module"]
+            lines.append(f"  [{module or 'outside any module'}]")
+        lines.append("    " + "  ".join(row[c].ljust(widths[c]) for c in columns).rstrip())
+    return lines
+
+
+def _table(rows: list[dict]) -> list[str]:
+    if not rows:
+        return ["  (none)"]
+    head = list(rows[0])
+    cells = [head, *([str(row[c]) for c in head] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    return ["  " + "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))) for row in cells]

@@ -1,0 +1,119 @@
+"""A function and its backward pass run once, in the open: every equation with the values and the deltas that it saw."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from .. import engine
+from ..engine import Modules, Record, Watch, jaxprs, key_name, leaf_name, live, op_of, owners, rule_of, run, sweep, unrolled
+from ..engine.jaxprs import Literal
+
+
+class Replay:
+    """`f` at concrete arguments, as a straight line of equations.
+
+    Attributes:
+        value: what `f` returned (with `has_aux` the first of the pair).
+        eqns, steps: the equations in the order of the forward pass, and for each the scan steps that it belongs to.
+        names: what the function's inputs are called: parameters by path, other arguments by the name in the signature.
+        modules: to which module each variable belongs.
+        records: the differentiated equations, in the order of the forward pass.
+        dys, dxs: for the position of an equation in `records` the cotangents of its outputs and of its inputs.
+        deltas: the cotangent of each variable; gradients: of each parameter, by name.
+    """
+
+    def __init__(self, f: Callable, args: Sequence[Any], kwargs: dict, argnums, has_aux: bool):
+        numbers = engine.chosen_arguments(engine.argument_numbers(f, argnums), args)
+        flat, tree = jax.tree_util.tree_flatten_with_path([args[n] for n in numbers])
+        floating = [jaxprs.is_arraylike(x) and jnp.issubdtype(jnp.result_type(x), jnp.floating) for _, x in flat]
+        signature = _argument_names(f, args, kwargs)
+        self.bare = {f"argument {n}": signature[n] for n in numbers}  # arguments that are one array go by their name
+        names = [self.bare.get(name, name) for name in (leaf_name(path, numbers) for path, _ in flat)]
+        self.parameters = {name: jnp.asarray(x) for name, (_, x), on in zip(names, flat, floating) if on}
+        if not self.parameters:
+            raise TypeError(f"argument {', '.join(map(str, numbers))} holds no floating array to differentiate; choose others by argnums=")
+
+        def plain(*leaves):
+            it = iter(leaves)
+            full = list(args)
+            for n, arg in zip(numbers, jax.tree.unflatten(tree, [next(it) if on else x for (_, x), on in zip(flat, floating)])):
+                full[n] = arg
+            out = f(*full, **kwargs)
+            return jax.tree.leaves(engine.value_and_aux_of(out)[0] if has_aux else out)
+
+        leaves = list(self.parameters.values())
+        prog, consts = jaxprs.trace(plain, *leaves)
+        self.inputs = [*consts, *leaves]
+        line = unrolled(prog._replace(eqns=live(prog)), self.inputs)
+        self.program, self.values, self.steps = line
+        self.eqns, self.invars = self.program.eqns, self.program.invars
+        self.value = [self.of(v) for v in self.program.outvars]
+        self.names = dict(zip(self.invars[len(consts) :], self.parameters))
+        others = _other_leaves(signature, args, kwargs, numbers)
+        for i, (v, x) in enumerate(zip(self.invars, consts)):
+            self.names[v] = next((name for name, leaf in others if leaf is x), f"constant {i}")
+        modules = owners([path for (path, _), on in zip(flat, floating) if on], numbers)
+        modules = [self.bare.get(m, m) for m in modules]
+        self.modules = Modules(self.program, {v: m for v, m in zip(self.invars[len(consts) :], modules) if m is not None})
+        self.number_of_consts = len(consts)
+
+    def of(self, atom) -> Any:
+        """The value of a variable or a literal."""
+        return jaxprs.literal(atom) if isinstance(atom, Literal) else self.values[atom]
+
+    def back(self) -> None:
+        """Run the written backward passes, from ones."""
+        active = [False] * self.number_of_consts + [True] * len(self.parameters)
+        self.dys: dict[Any, Sequence[Any]] = {}
+        self.dxs: dict[Any, Sequence[Any]] = {}
+
+        def observe(record: Record, dys, dxs):
+            if dxs is not None:
+                self.dys[record.eqn], self.dxs[record.eqn] = dys, dxs
+
+        outputs, tape = run(self.program, self.inputs, active)
+        self.records = tape.records
+        ones = [jnp.ones(jnp.shape(o), jnp.result_type(o)) for o in outputs]
+        found = sweep(tape, ones, Watch(lambda record, dys, dxs: observe(record, dys, dxs)))
+        self.deltas = {v: d for v, d in zip(self.program.outvars, ones) if not isinstance(v, Literal)}
+        for record in self.records:
+            self.deltas.update((v, dy) for v, dy in zip(record.eqn.outvars, self.dys.get(record.eqn, ())) if dy is not None)
+        leaves = zip(self.invars[self.number_of_consts :], found[self.number_of_consts :], self.parameters.items())
+        self.gradients = {name: jnp.zeros_like(x) if d is None else d for _, d, (name, x) in leaves}
+        self.deltas.update((v, self.gradients[name]) for v, name in self.names.items() if name in self.parameters)
+
+    def where(self, eqn) -> str:
+        """The module in which an equation stands; "after fc2" for what follows the parameters of "fc2"; empty before any."""
+        home = self.modules.home(eqn)
+        if not home or home in self.bare.values():
+            return ""
+        return home if self.modules.is_inside(eqn) else f"after {home}"
+
+
+def function_of(eqn, rule=None) -> str:
+    """What an equation is called: the op, the function under `custom_jvp` or `jit`, or the primitive."""
+    op = op_of(rule or rule_of(eqn))
+    return f"F.{op.__name__}" if op and op.__module__.startswith("bpjax.") else op.__name__ if op else _plain_name(eqn)
+
+
+def _plain_name(eqn) -> str:
+    return jaxprs.function_name(eqn) or eqn.primitive.name
+
+
+def _argument_names(f, args, kwargs) -> list[str]:
+    """The names of the positional arguments in the signature of `f`, as far as it tells them."""
+    try:
+        names = list(inspect.signature(f).bind(*args, **kwargs).arguments)
+    except (TypeError, ValueError):
+        names = []
+    return [names[i] if i < len(names) else f"argument {i}" for i in range(len(args))]
+
+
+def _other_leaves(signature, args, kwargs, numbers) -> list[tuple[str, Any]]:
+    """The leaves of the arguments that are not differentiated, with their names."""
+    given = [(signature[i], arg) for i, arg in enumerate(args) if i not in numbers] + list(kwargs.items())
+    leaves = [(name, path, leaf) for name, arg in given for path, leaf in jax.tree_util.tree_leaves_with_path(arg)]
+    return [(".".join([name, *map(key_name, path)]), leaf) for name, path, leaf in leaves]
