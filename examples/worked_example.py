@@ -41,6 +41,10 @@ def loss(params):
     return jnp.sum((target - y) ** 2) / 2, (y, *inside)
 
 
+def example_args():
+    return (jax.tree.map(jnp.array, start, is_leaf=lambda w: isinstance(w, list)),)
+
+
 def update(params, gradient):
     """Gradient descent at rate 1."""
     return jax.tree.map(jnp.subtract, params, gradient)
@@ -49,7 +53,7 @@ def update(params, gradient):
 def quantities():
     """Every quantity of the article's table, computed in float64."""
     with jax.enable_x64(True):
-        params = jax.tree.map(jnp.array, start, is_leaf=lambda w: isinstance(w, list))
+        (params,) = example_args()
         result = bpjax.backprop(loss, has_aux=True)(params)
         y, a_hidden, y_hidden, a_output = result.aux
         delta_hidden, delta_output = -result.deltas["hidden"], -result.deltas["output"]
@@ -69,7 +73,7 @@ def quantities():
 def updates_until(*limits):
     """After how many updates |error| first falls below each limit."""
     with jax.enable_x64(True):
-        params = jax.tree.map(jnp.array, start, is_leaf=lambda w: isinstance(w, list))
+        (params,) = example_args()
 
         def step(params, _):
             gradient, (y, *_) = bpjax.grad(loss, has_aux=True)(params)

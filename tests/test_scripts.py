@@ -1,6 +1,5 @@
 """The scripts' command lines, and what scripts/train does, without making an environment."""
 
-import argparse
 import importlib.machinery
 import importlib.util
 import json
@@ -27,7 +26,7 @@ train = load("train")
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--lr -1", "--lr fast", "--lr nan", "--epochs 0", "--batch 2000", "--seed -1", "--model gpt", "--what"],
+    ["--lr -1", "--lr fast", "--lr nan", "--epochs 0", "--batch 2000", "--seed -1", "--model gpt", "--what", "--watch 0"],
 )
 def test_train_tells_a_bad_value_in_one_line(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
@@ -42,7 +41,7 @@ def test_train_help_explains_every_option(capsys):
     with pytest.raises(SystemExit):
         train.options(["--help"])
     text = capsys.readouterr().out
-    assert all(f"--{o}" in text for o in "model gradient optimizer lr epochs batch seed out accelerator".split())
+    assert all(f"--{o}" in text for o in "model gradient optimizer lr epochs batch seed watch out accelerator".split())
 
 
 def test_split_is_stratified_and_held_out():
@@ -95,14 +94,13 @@ def test_an_output_folder_that_cannot_be_made_is_told_before_training(tmp_path, 
     assert "cannot be written" in capsys.readouterr().err
 
 
-compare = load("compare_gradients")
+compare, explain = load("compare_gradients"), load("explain")
 GOOD = "import jax.numpy as jnp\ndef loss(x): return jnp.sum(jnp.sin(x))\ndef example_args(): return (jnp.ones(3),)\n"
 
 
-def compared(tmp_path, text, function="loss", **options):
+def compared(tmp_path, text, *options, script=compare, function="loss"):
     (tmp_path / "users.py").write_text(text)
-    options = {"argnums": [0], "has_aux": False, "precision": "float32", **options}
-    return compare.main(argparse.Namespace(file=tmp_path / "users.py", function=function, **options))
+    return script.main(script.options([f"{tmp_path / 'users.py'}:{function}", "--precision", "float32", *options]))
 
 
 def test_compare_gradients_prints_the_report(tmp_path, capsys):
@@ -110,22 +108,54 @@ def test_compare_gradients_prints_the_report(tmp_path, capsys):
     assert "argument 0" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("text", "options", "words"),
-    [
-        ("def loss(x:", {}, "SyntaxError"),
-        ("import no_such_module", {}, "no_such_module"),
-        ("def loss(x): return x", {}, "has no example_args"),
-        (GOOD, {"function": "other"}, "has no function other"),
-        (GOOD, {"argnums": [5]}, "argnums=5"),
-        (GOOD.replace("(jnp.ones(3),)", "()"), {}, "argnums=0"),
-        (GOOD.replace("(jnp.ones(3),)", "jnp.ones(3)"), {}, "must return a tuple"),
-        (GOOD.replace("jnp.sin(x)", "nothing(x)"), {}, "failed at line 2: NameError"),
-    ],
-    ids=["a syntax error", "an import error", "no arguments", "no function", "argnums", "too few", "no tuple", "an error inside"],
-)
-def test_compare_gradients_tells_what_is_wrong_in_one_line(tmp_path, capsys, text, options, words):
+MISTAKES = {
+    "a syntax error": ("def loss(x:", [], "SyntaxError"),
+    "an import error": ("import no_such_module", [], "no_such_module"),
+    "no arguments": ("def loss(x): return x", [], "has no example_args"),
+    "no function": (GOOD.replace("loss", "other"), [], "has no function loss"),
+    "argnums": (GOOD, ["--argnums", "5"], "argnums=5"),
+    "too few": (GOOD.replace("(jnp.ones(3),)", "()"), [], "argnums=0"),
+    "no tuple": (GOOD.replace("(jnp.ones(3),)", "jnp.ones(3)"), [], "must return a tuple"),
+    "an error inside": (GOOD.replace("jnp.sin(x)", "nothing(x)"), [], "failed at line 2: NameError"),
+}
+
+
+@pytest.mark.parametrize("script", [compare, explain], ids=["compare_gradients", "explain"])
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_the_users_file_is_told_in_one_line(tmp_path, capsys, script, mistake):
+    text, options, words = MISTAKES[mistake]
     with pytest.raises(SystemExit) as stopped:
-        compared(tmp_path, text, **options)
+        compared(tmp_path, text, *options, script=script)
     error = capsys.readouterr().err
     assert stopped.value.code == 2 and error.count("\n") == 1 and words in error
+
+
+def test_explain_prints_the_tables_and_writes_the_page(tmp_path, capsys):
+    compared(tmp_path, GOOD, "--out", str(tmp_path / "page.html"), "--steps", "2", script=explain)
+    out = capsys.readouterr().out
+    assert "after 2 step(s)" in out and "dx = cos(x) dy" in out
+    assert "dx = cos(x) dy" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize("arguments", ["--lr 0", "--lr nan", "--steps 0", "nothing", "nothing.py:loss"])
+def test_explain_tells_a_bad_value_in_one_line(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        explain.options(arguments.split())
+    assert stopped.value.code == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+def test_explain_tells_a_page_that_cannot_be_written(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit):
+        compared(tmp_path, GOOD, "--out", str(tmp_path / "file" / "page.html"), script=explain)
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_train_shows_the_health_and_writes_it(tmp_path, capsys):
+    train.main(train.options(["--gradient", "hand", "--epochs", "2", "--watch", "1", "--out", str(tmp_path / "run")]))
+    out = capsys.readouterr().out
+    assert out.count("health at steps") == 2 and "gain" in out and "fc1" in out
+    rows = [json.loads(line) for line in (tmp_path / "run" / "health.jsonl").read_text().splitlines()]
+    assert len(rows) == 2 * (1437 // 32) and set(rows[0]["modules"]) == {"fc1", "fc2"}
+    assert (tmp_path / "run" / "health.png").read_bytes().startswith(b"\x89PNG")
+    assert any((tmp_path / "run" / "tensorboard").iterdir())

@@ -97,6 +97,8 @@ class _Value(NamedTuple):
     home: str
 
 
+_MEETS = ("dot_general", "conv_general_dilated", "jit", "pjit", "gather")  # what is given to these is data, even if it is constant
+
 _NEUTRAL = _Value("neutral", DATA)
 _DATA = _Value("value", DATA)
 
@@ -155,7 +157,7 @@ class Modules:
         if not parameters:
             return max(values, key=self._depth) if values else _NEUTRAL
         home = parameters[-1].home
-        if not values:
+        if not values and not (eqn.primitive.name in _MEETS and any(v.aval.shape for v, i in zip(eqn.invars, inputs) if i == _NEUTRAL)):
             is_norm = not out.aval.shape and any(v.aval.shape for v in eqn.invars)  # a regulariser: no part of the network
             return _NEUTRAL if is_norm else _Value("parameter", home)
         if home not in self.order:

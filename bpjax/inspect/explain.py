@@ -69,10 +69,9 @@ def explain(
     if not learning_rate > 0 or steps < 1:
         raise ValueError(f"explain: learning_rate and steps must be positive, got {learning_rate} and {steps}")
     args, title = list(args), getattr(f, "__name__", type(f).__name__)
-    modules = _modules(f, args, kwargs, argnums, has_aux)
     numbers = engine.chosen_arguments(engine.argument_numbers(f, argnums), args)
-    shown = []
-    for i in range(steps + 1):
+    given, shown = args, []
+    for _ in range(steps + 1):
         replay = Replay(f, args, kwargs, argnums, has_aux)
         if len(replay.value) != 1 or jnp.shape(replay.value[0]):
             raise ValueError(f"explain needs a scalar loss, but {title} returned {[jnp.shape(v) for v in replay.value]}")
@@ -87,7 +86,7 @@ def explain(
             "network": network_of(replay, new),
         })  # fmt: skip
         args = _updated(args, numbers, replay.parameters, new)
-    return Explanation(title, learning_rate, modules, shown)
+    return Explanation(title, learning_rate, _modules(f, given, kwargs, argnums, has_aux), shown)
 
 
 def _modules(f, args, kwargs, argnums, has_aux) -> list[dict]:
@@ -205,8 +204,9 @@ def _decimal(x: float) -> str:
 
 def _grouped(rows: list[dict], columns: Sequence[str]) -> list[str]:
     """The rows as lines of a table, under the name of each module."""
-    widths = {c: min(max([len(r[c]) for r in rows] + [len(c)]), 60) for c in columns}
-    lines, module = [], None
+    rows = [{c: cell if c == "numbers" or len(cell) <= 60 else cell[:59] + "…" for c, cell in row.items()} for row in rows]
+    widths = {c: max([len(r[c]) for r in rows] + [len(c)]) for c in columns}
+    lines, module = ["    " + "  ".join(c.ljust(widths[c]) for c in columns).rstrip()], None
     for row in rows:
         if row["module"] != module:
             module = row["module"]

@@ -124,6 +124,7 @@ class Monitor:
         figure, (above, below) = plt.subplots(
             2, 1, figsize=(9, 2.4 + 0.28 * len(names)), sharex=True, layout="constrained", height_ratios=[max(len(names) * 0.28, 1), 1.2]
         )
+        above.set_facecolor("0.8")  # no delta, no gain
         if names:
             image = above.pcolormesh(steps, np.arange(len(names)), gain.T, cmap="RdBu", vmin=-2, vmax=2, shading="nearest")
             above.set_yticks(range(len(names)), names)
