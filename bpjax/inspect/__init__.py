@@ -9,6 +9,6 @@ from .nonfinite import NanReport, find_nan
 from .verdicts import Thresholds, Verdict, first_nonfinite, verdicts
 
 __all__ = [
-    "Cost", "Explanation", "Health", "Healthy", "ModuleCost", "Monitor", "NanReport", "Thresholds", "Verdict", "cost", "explain", "find_nan",
-    "first_nonfinite", "health", "rules", "verdicts",
-]
+    "Cost", "Explanation", "Health", "Healthy", "ModuleCost", "Monitor", "NanReport", "Thresholds", "Verdict",
+    "cost", "explain", "find_nan", "first_nonfinite", "health", "rules", "verdicts",
+]  # fmt: skip

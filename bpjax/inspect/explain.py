@@ -31,8 +31,7 @@ class Explanation:
         lines = [f"{self.title}: {len(self.steps) - 1} step(s) of gradient descent at learning rate {self.learning_rate:g}", ""]
         for i, step in enumerate(self.steps):
             is_last = i == len(self.steps) - 1
-            lines += [f"== step {i}: loss {step['loss']} ==" if not is_last else f"== after {i} step(s): loss {step['loss']} =="]
-            lines += ["", "forward", *_grouped(step["forward"], ("value", "expression", "formula", "numbers"))]
+            lines += [f"== {f'after {i} step(s)' if is_last else f'step {i}'}: loss {step['loss']} ==", "", "forward", *_grouped(step["forward"], ("value", "expression", "formula", "numbers"))]
             if not is_last:
                 lines += ["", "backward (delta = dL/dv)", *_grouped(step["backward"], ("delta", "rule", "formula", "numbers", "downhill"))]
                 lines += ["", "update (new = old - learning rate * gradient)", *_grouped(step["update"], ("weight", "old", "gradient", "new"))]

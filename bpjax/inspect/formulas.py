@@ -1,4 +1,4 @@
-"""What an equation computes and what its backward is, in the notation of the field: of ops from their docstrings, of primitives from here."""
+"""What an equation computes and what its backward is, as the textbook has it: of ops from their docstrings, of primitives from here."""
 
 import re
 

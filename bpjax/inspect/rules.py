@@ -86,7 +86,7 @@ def feedback_alignment(key, *names: str | Op, weight: int = 1, init: Callable = 
         if weight not in range(len(eq.x)):
             raise ValueError(f"feedback_alignment: weight={weight}, but the equation{eq.where()} has {len(eq.x)} inputs, counted from 0")
         W = eq.x[weight]
-        B = init(key, W.shape, W.dtype)
+        B = init(jax.random.fold_in(key, eq.number), W.shape, W.dtype)
         dxs = eq.original(dy, x=[*eq.x[:weight], B, *eq.x[weight + 1 :]])
         dxs[weight] = eq.original(dy)[weight]
         return dxs
