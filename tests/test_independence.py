@@ -73,6 +73,21 @@ def test_the_hand_path_runs_without_jax_autodiff(name, monkeypatch):
             jax.jvp(jnp.sin, (1.0,), (1.0,))
 
 
+LOOKING_IN = {
+    "health": lambda loss: jax.jit(bpjax.inspect.health(loss)),
+    "replaced rules and deltas": lambda loss: bpjax.grad(loss, rules={"linear": lambda eq, dy: eq.original(dy)}, at={"fc*": lambda d: d}),
+    "find_nan": lambda loss: lambda params: bpjax.find_nan(loss, params),
+}
+
+
+@pytest.mark.parametrize("way", LOOKING_IN)
+def test_looking_into_the_hand_path_runs_without_jax_autodiff(way, monkeypatch):
+    loss, params = make_loss("mlp")
+    jax.clear_caches()
+    with raising_autodiff(monkeypatch):
+        LOOKING_IN[way](loss)(params)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_the_automatic_path_runs_without_any_written_backward(name, monkeypatch):
     loss, params = make_loss(name)

@@ -28,23 +28,25 @@ class Explanation:
         self.title, self.learning_rate, self.modules, self.steps = title, learning_rate, modules, steps
 
     def __str__(self):
-        lines = [f"{self.title}: {len(self.steps) - 1} step(s) of gradient descent at learning rate {self.learning_rate:g}", ""]
+        last = len(self.steps) - 1
+        lines = [f"{self.title}: {last} step(s) of gradient descent at learning rate {self.learning_rate:g}", ""]
         for i, step in enumerate(self.steps):
-            is_last = i == len(self.steps) - 1
-            lines += [f"== {f'after {i} step(s)' if is_last else f'step {i}'}: loss {step['loss']} ==", "", "forward", *_grouped(step["forward"], ("value", "expression", "formula", "numbers"))]
-            if not is_last:
-                lines += ["", "backward (delta = dL/dv)", *_grouped(step["backward"], ("delta", "rule", "formula", "numbers", "downhill"))]
-                lines += ["", "update (new = old - learning rate * gradient)", *_grouped(step["update"], ("weight", "old", "gradient", "new"))]
+            lines.append(f"== {f'after {i} step(s)' if i == last else f'step {i}'}: loss {step['loss']} ==")
+            lines += ["", "forward", *_grouped(step["forward"], ("value", "expression", "formula", "numbers"))]
+            if i < last:
+                lines += ["", "backward (delta = dL/dv)"]
+                lines += _grouped(step["backward"], ("delta", "rule", "formula", "numbers", "downhill"))
+                lines += ["", "update (new = old - learning rate * gradient)"]
+                lines += _grouped(step["update"], ("weight", "old", "gradient", "new"))
             lines.append("")
-        lines += ["modules: what each saved for the backward pass, and passed back", *_table(self.modules)]
-        return "\n".join(lines)
+        return "\n".join([*lines, "modules: what each saved for the backward pass, and passed back", *_table(self.modules)])
 
     def save(self, file: str | Path) -> Path:
         """Write the page: one self-contained HTML file with the tables, and a drawing of the network where it is small."""
-        template = Path(__file__).with_name("page.html").read_text()
+        template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
         data = {"title": self.title, "learning_rate": self.learning_rate, "modules": self.modules, "steps": self.steps}
         text = json.dumps(data).replace("</", "<\\/")
-        Path(file).write_text(template.replace("/*DATA*/null", text))
+        Path(file).write_text(template.replace("/*DATA*/null", text), encoding="utf-8")
         return Path(file)
 
 

@@ -76,7 +76,7 @@ class Monitor:
 
     def write_json_lines(self, file: str | Path) -> None:
         """One line for each step: its loss, and for each module every statistic (null where there is none)."""
-        with open(file, "w") as out:
+        with open(file, "w", encoding="utf-8") as out:
             for step, values in self._rows():
                 print(json.dumps({"step": step, **values}), file=out)
 
