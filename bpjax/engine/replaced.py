@@ -26,7 +26,7 @@ class Replacements:
                     raise TypeError(f"{what}=: each key is {kinds}; got {key!r}")
                 if not callable(function):
                     raise TypeError(f"{what}=: {_shown(key)} must map to a function, got {type(function).__name__}")
-        self.count = 0  # of the equations whose rule was replaced, in the order of the forward pass
+        self.numbers: dict[int, tuple[int, Any]] = {}  # of the equations whose rule is replaced, as the forward pass meets them
         self.applied_rules: set = set()
         self.applied_at: set = set()
         self.names_met: set[str] = set()
@@ -53,9 +53,10 @@ class Replacements:
         if not self.rules:
             return rule
         op = op_of(rule)
-        names = {eqn.primitive.name, op.__name__ if op else jaxprs.function_name(eqn)} - {""}
+        lost = unrecognised(eqn)
+        names = {eqn.primitive.name, op.__name__ if op else lost or jaxprs.function_name(eqn)} - {""}
         self.names_met |= names
-        if (lost := unrecognised(eqn)) and any(isinstance(key, Op) and key.__name__ == lost for key in self.rules):
+        if lost and any(isinstance(key, Op) and key.__name__ == lost for key in self.rules):
             raise ValueError(
                 f"rules=: F.{lost}{jaxprs.place_of(eqn)} stands under vmap or an inner derivative, where it is no longer the op that its "
                 f'rule is for. Give the rule by name, rules={{"{lost}": ...}}, and write it for what stands there.'
@@ -63,7 +64,8 @@ class Replacements:
         for key, backward in self.rules.items():
             if key is op or key in names:
                 self.applied_rules.add(key)
-                return _Replaced(rule, _shown(key), backward, self)
+                number, _ = self.numbers.setdefault(id(eqn), (len(self.numbers), eqn))
+                return _Replaced(rule, _shown(key), backward, number)
         return rule
 
     def _take(self, pattern):
@@ -71,15 +73,18 @@ class Replacements:
         return self.at[pattern]
 
     def prepare(self, prog: Program, owners: Mapping[Any, str]) -> Program:
-        """Name the outputs of modules that do not name them themselves: those of other frameworks."""
+        """Write the program out, each equation once, and name the outputs of modules that do not name them themselves."""
+        if not self:
+            return prog
+        self.names_met |= {name for eqn in jaxprs.every_equation_of(prog) if (name := jaxprs.function_name(eqn))}
+        prog = inlined(prog, self._is_replaced)
         if not self.at:
             return prog
         named = {e.params["name"] for e in jaxprs.every_equation_of(prog) if e.primitive.name == "name"}
-        prog = inlined(prog, self._is_replaced)
         return Modules(prog, owners).with_outputs_named(lambda module: None if module in named else module)
 
     def _is_replaced(self, eqn) -> bool:
-        return jaxprs.function_name(eqn) in self.rules
+        return bool({jaxprs.function_name(eqn), unrecognised(eqn)} & set(map(_shown, self.rules)))
 
     def demand_all(self) -> None:
         """Raise where a rule or a place met nothing: a name that is misspelt should not pass in silence."""
@@ -116,10 +121,15 @@ class ReplacedEquation(Equation):
         self._record, self._rule, self.number = record, rule, number
 
     def original(self, *dys, x: Sequence[Any] | None = None) -> list:
-        """What the equation's own rule makes of these cotangents, at these inputs (left out: at its own); None for no cotangent."""
-        eqn, active = self._record.eqn, self._record.active
-        _, saved = self._rule.forward(eqn, list(self.x if x is None else x), active)
-        return checked(own := Record(eqn, self._rule, active, self._record.place, saved), self._rule.backward(own, list(dys), None))
+        """What the equation's own rule makes of these cotangents, at these inputs (left out: at its own); None for inactive inputs."""
+        eqn, active, rule = self._record.eqn, self._record.active, self._rule
+        dxs: list = [None] * len(eqn.invars)
+        with substituted_rules(None):
+            if any(rule.active_outputs(eqn, active)):
+                _, saved = rule.forward(eqn, list(self.x if x is None else x), active)
+                own = Record(eqn, rule, active, self._record.place, saved)
+                dxs = checked(own, rule.backward(own, list(dys), None))
+        return [jaxprs.zeros(v.aval) if on and dx is None else dx for v, on, dx in zip(eqn.invars, active, dxs)]
 
 
 class _Replaced(Rule):
@@ -130,13 +140,11 @@ class _Replaced(Rule):
 
     may_return_none = False
 
-    def __init__(self, rule: Rule, name: str, backward: Callable, replacements: Replacements):
-        self.rule, self.name, self._backward, self._replacements = rule, name, backward, replacements
+    def __init__(self, rule: Rule, name: str, backward: Callable, number: int):
+        self.rule, self.name, self._backward, self.number = rule, name, backward, number
         self.source = source_of(backward)
-        self.number = 0
 
     def forward(self, eqn, values, active, keep=None):
-        self.number, self._replacements.count = self._replacements.count, self._replacements.count + 1
         outputs = jaxprs.bind(eqn, values)
         return outputs, (list(values), list(outputs))
 

@@ -82,10 +82,11 @@ _substitute: contextvars.ContextVar[Callable | None] = contextvars.ContextVar("s
 
 
 @contextlib.contextmanager
-def substituted_rules(substitute: Callable[[Any, Rule], Rule]):
-    """Inside, every equation's rule is `substitute(eqn, rule)`; nested, the inner one is asked last."""
+def substituted_rules(substitute: Callable[[Any, Rule], Rule] | None):
+    """Inside, every equation's rule is `substitute(eqn, rule)`; nested, the inner one is asked last. None: all are as written."""
     outer = _substitute.get()
-    token = _substitute.set(substitute if outer is None else lambda eqn, rule: substitute(eqn, outer(eqn, rule)))
+    both = outer and substitute and (lambda eqn, rule: substitute(eqn, outer(eqn, rule)))
+    token = _substitute.set(both or substitute)
     try:
         yield
     finally:

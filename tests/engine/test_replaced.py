@@ -132,6 +132,46 @@ def test_an_op_under_vmap_is_refused_by_op_and_taken_by_name():
     assert jnp.all(bpjax.grad(f, rules={"relu": lambda eq, dy: dy})(data) == 1)
 
 
+def test_original_does_not_meet_the_replacement_again():
+    tanh = jax.jit(jnp.tanh)
+    f = jax.jit(lambda x: tanh(x))
+    f.__wrapped__.__name__ = "tanh"
+    assert bpjax.grad(f, rules={"tanh": lambda eq, dy: eq.original(2 * dy)})(0.0) == 2
+
+
+def test_original_of_what_has_no_gradient_is_zero():
+    assert bpjax.grad(jnp.round, rules={"round": lambda eq, dy: eq.original(dy)})(0.7) == 0
+
+
+def test_original_of_an_unused_argument_is_zero():
+    @jax.jit
+    def first(a, b):
+        return a * 2.0
+
+    assert bpjax.grad(lambda a: first(a, a), rules={"first": lambda eq, dy: eq.original(dy)})(1.0) == 2
+
+
+@pytest.mark.parametrize("wrapped", [lambda f: f, jax.checkpoint, jax.jit], ids=["bare", "checkpoint", "jit"])
+def test_equations_are_numbered_in_forward_order_everywhere(wrapped):
+    met = []
+
+    def backward(eq, dy):
+        met.append(eq.number)
+        return dy
+
+    block = wrapped(lambda x: jnp.tanh(jnp.tanh(x)))
+    _, back = bpjax.vjp(lambda x: jnp.tanh(block(block(x))), 0.5, rules={"tanh": backward})
+    back(jnp.ones(())), back(jnp.ones(()))
+    assert met == 2 * [4, 3, 2, 1, 0]
+
+
+def test_an_op_under_vmap_has_the_name_of_the_op():
+    W = jnp.ones((3, 4))
+    F.linear(data, W, jnp.ones(3))  # another form of the call, which has another name under jit
+    f = lambda x: jax.vmap(lambda row: F.linear(row, W))(x).sum()
+    assert not jnp.any(bpjax.grad(f, rules={"linear": lambda eq, dy: eq.original(0 * dy)})(data))
+
+
 def test_calls_leave_nothing_behind():
     before = bpjax.grad(loss)(params)
     bpjax.grad(loss, rules={"relu": double}, at={"head": lambda d: 0 * d})(params)
