@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from examples import any_jax_code, by_hand, hessian_vector, own_layer, worked_example, xor
+from examples import any_jax_code, by_hand, hessian_vector, looking, own_layer, worked_example, xor
 
 RIGHT = {
     "a1": 0.21, "a2": 0.315, "y3": 0.552308, "y4": 0.578105, "a3": 0.685987, "y5": 0.665074, "error": -0.165074, "delta5": -0.036770,
@@ -99,3 +99,12 @@ def test_hessian_vector_products_are_equal(x64):
     exact = jax.jvp(lambda w: jax.grad(hessian_vector.loss)(w, *args[2:]), (args[0],), (args[1],))[1]
     for way in hessian_vector.WAYS:
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12), jax.jit(way)(*args), exact)
+
+
+def test_guided_back_propagation_shows_the_digit(tmp_path, capsys):
+    looking.main(tmp_path / "looking.png")
+    assert (tmp_path / "looking.png").read_bytes().startswith(b"\x89PNG")
+    images, labels = (jnp.array(a[:100]) for a in (looking.load_digits().images / 16, looking.load_digits().target))
+    found = looking.maps(looking.trained(images.astype(jnp.float32), labels), images.astype(jnp.float32), labels)
+    likeness = {name: np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(shown, images)]) for name, shown in found.items()}
+    assert likeness["guided back-propagation"] > likeness["gradient"] + 0.1
