@@ -12,6 +12,7 @@ from jax import lax
 
 from .. import engine
 from ..engine import Modules, Replacements, Rule, Watch, inlined, jaxprs, leaf_name, op_of, owner_of, substituted_rules
+from ..engine.sweep import checked
 
 SKETCH = 8  # sums over so many parts of each parameter's gradient: enough to see whether it keeps its direction
 
@@ -41,9 +42,10 @@ class Health:
         delta: norm of dL/d(output of the module), (M,): what `bpjax.backprop` gives at its path.
         incoming: norm of the delta that arrives at the module from those after it, behind its activation, (M,); of the last one `delta`.
         outgoing: norm of the delta that it passes on to those before it, (M,); 0 where it stands first.
-        dead: share of the units behind its ReLUs (and their kin) that pass nothing back for any example, (M,); NaN without a ReLU.
+        dead: share of the units behind its ReLUs (and their kin) where the slope is 0 for every example, (M,); NaN without a ReLU.
         saturated: share of the values behind its sigmoids and tanhs where the slope is under 8 % of the steepest, (M,); NaN without one.
-        nonfinite_forward, nonfinite_backward: how many NaN and infinities stand in its output, and in its delta and gradients, (M,).
+        nonfinite_forward: how many NaN and infinities stand in its output, or behind its activation if those are more, (M,).
+        nonfinite_backward: how many stand in its delta, and how many of its gradients hold any, (M,).
         nonfinite_input: how many stand in the arguments that are not differentiated, ().
         weight, gradient, update: norms of each parameter, of its gradient and of its last change, (P,); update is NaN unless given.
         sketch: sums over eight parts of each gradient, (P, 8): the same direction for `noisy gradient` to compare from step to step.
@@ -136,7 +138,7 @@ class _Probe:
 
     def substitute(self, eqn, rule: Rule) -> Rule:
         place = self._place(eqn)
-        return _Counted(rule) if place and place.kind == "output" else rule
+        return _Counted(rule) if place and place.kind != "entry" else rule
 
     def _place(self, eqn):
         return self.places.get(eqn.params["name"]) if eqn.primitive.name == "name" else None
@@ -145,29 +147,31 @@ class _Probe:
         place = self._place(record.eqn)
         if place:
             seen = {"norm": _squared(dys[0])}
+            if place.kind != "entry":
+                seen["forward"] = record.saved[1]
             if place.kind == "output":
-                seen |= {"forward": record.saved[1], "backward": _nonfinite(dys[0], seen["norm"])}
+                seen["backward"] = _nonfinite(dys[0], seen["norm"])
             return seen
-        if dxs is None:
-            return None
-        return self._activation(record, dys, dxs)
+        return self._activation(record, dys[0])
 
-    def _activation(self, record, dys, dxs) -> dict | None:
-        """Of an activation: its units that pass nothing back, its values where it is flat."""
+    def _activation(self, record, dy) -> dict | None:
+        """Of an activation: its units with slope 0 everywhere, its values where it is flat. The slope: what its rule makes of ones."""
         op = op_of(record.rule)
         name = op.__name__ if op else jaxprs.function_name(record.eqn) or record.eqn.primitive.name
         if sum(record.active) != 1 or name not in _CUTS_OFF and name not in _FLATTENS:
             return None
-        dy, dx = dys[0], dxs[record.active.index(True)]
         home = self.home(record.eqn)
-        if dx is None or dx.shape != dy.shape or home is None or not dy.ndim:
+        if home is None or dy is None or not dy.ndim:
+            return None
+        slope = checked(record, record.rule.backward(record, [jnp.ones_like(dy)], None))[record.active.index(True)]
+        if slope is None or slope.shape != dy.shape:
             return None
         if name in _CUTS_OFF:
             others = tuple(i for i in range(dy.ndim) if i != _unit_axis(dy.shape, self.shapes.get(home, []))) if dy.ndim > 1 else ()
-            asked, passes = (dy != 0).any(others), (dx != 0).any(others)
-            return {"dead": jnp.sum(asked & ~passes, dtype=jnp.float32), "units": jnp.sum(asked, dtype=jnp.float32)}
-        asked, flat = dy != 0, jnp.abs(dx) < _FLAT * _FLATTENS[name] * jnp.abs(dy)
-        return {"flat": jnp.sum(flat, dtype=jnp.float32), "values": jnp.sum(asked, dtype=jnp.float32)}
+            dead = (slope == 0).all(others)
+            return {"dead": jnp.sum(dead, dtype=jnp.float32), "units": jnp.float32(dead.size)}
+        flat = jnp.abs(slope) < _FLAT * _FLATTENS[name]
+        return {"flat": jnp.sum(flat, dtype=jnp.float32), "values": jnp.float32(flat.size)}
 
     def home(self, eqn) -> str | None:
         """The module behind whose parameters the equation stands."""
@@ -187,7 +191,7 @@ class _Probe:
                 has_exit.add(place.module)
 
         def column(kind):
-            return jnp.stack([jnp.asarray(sums[m][kind], jnp.float32) for m in order]) if order else jnp.zeros(0)
+            return jnp.stack(_alike([sums[m][kind] for m in order])) if order else jnp.zeros(0)
 
         gradient = _norms(grads)
         bad = [jnp.where(jnp.isfinite(n), 0.0, 1.0) for n in gradient]
@@ -198,13 +202,13 @@ class _Probe:
             modules=tuple(order),
             parameters=tuple(self.parameters),
             sizes=tuple(math.prod(shape) for shape in self.every_shape),
-            value=jnp.asarray(value, jnp.float32),
+            value=_wide(jnp.asarray(value)),
             delta=delta,
             incoming=jnp.where(jnp.array([m in has_exit for m in order], bool), jnp.sqrt(column("exit norm")), delta),
             outgoing=jnp.sqrt(column("entry norm")),
             dead=column("dead") / column("units"),
             saturated=column("flat") / column("values"),
-            nonfinite_forward=column("output forward"),
+            nonfinite_forward=jnp.maximum(column("output forward"), column("exit forward")),
             nonfinite_backward=column("output backward") + (jnp.stack(of_module) if order else 0.0),
             nonfinite_input=sum((_nonfinite(x, _squared(x)) for x in leaves), jnp.zeros(())),
             weight=_norms(params),
@@ -214,11 +218,13 @@ class _Probe:
         )
 
 
-_SUMS = ("output norm", "output forward", "output backward", "entry norm", "exit norm", "dead", "units", "flat", "values")
+_SUMS = (
+    "output norm", "output forward", "output backward", "entry norm", "exit norm", "exit forward", "dead", "units", "flat", "values",
+)  # fmt: skip
 
 
 class _Counted(Rule):
-    """The equation that names a module's output; on the way it counts what is not finite there."""
+    """The equation that names a module's output or exit; on the way it counts what is not finite there."""
 
     def __init__(self, rule: Rule):
         self.rule, self.name = rule, rule.name
@@ -228,7 +234,7 @@ class _Counted(Rule):
 
     def forward(self, eqn, values, active, keep=None):
         outputs, saved = self.rule.forward(eqn, values, active, keep)
-        return outputs, (saved, _nonfinite(values[0], jnp.sum(values[0].astype(jnp.float32))))
+        return outputs, (saved, _nonfinite(values[0], jnp.sum(_wide(values[0]))))
 
     def remember(self, eqn, values, outputs, active, saved):
         return self.rule.remember(eqn, values, outputs, active, saved[0]), saved[1]
@@ -237,8 +243,18 @@ class _Counted(Rule):
         return dys
 
 
+def _wide(x) -> jax.Array:
+    """In float32, or in its own type where that holds more."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _alike(numbers: Sequence[Any]) -> list[jax.Array]:
+    """In one type, the widest."""
+    return [jnp.asarray(x, jnp.result_type(jnp.float32, *numbers)) for x in numbers]
+
+
 def _squared(x) -> jax.Array:
-    return jnp.sum(jnp.square(x.astype(jnp.float32)))
+    return jnp.sum(jnp.square(_wide(x)))
 
 
 def _nonfinite(x, total) -> jax.Array:
@@ -248,16 +264,16 @@ def _nonfinite(x, total) -> jax.Array:
 
 def _norms(tree) -> jax.Array:
     leaves = jax.tree.leaves(tree)
-    return jnp.stack([jnp.sqrt(_squared(leaf)) for leaf in leaves]) if leaves else jnp.zeros(0)
+    return jnp.stack(_alike([jnp.sqrt(_squared(leaf)) for leaf in leaves])) if leaves else jnp.zeros(0)
 
 
 def _sketches(tree) -> jax.Array:
     def parts(leaf):
-        flat = leaf.astype(jnp.float32).ravel()
+        flat = _wide(leaf).ravel()
         return jnp.pad(flat, (0, -flat.size % SKETCH)).reshape(SKETCH, -1).sum(1)
 
     leaves = jax.tree.leaves(tree)
-    return jnp.stack(list(map(parts, leaves))) if leaves else jnp.zeros((0, SKETCH))
+    return jnp.stack(_alike(list(map(parts, leaves)))) if leaves else jnp.zeros((0, SKETCH))
 
 
 def _unit_axis(shape: Sequence[int], weights: Sequence[Sequence[int]]) -> int:

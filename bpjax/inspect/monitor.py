@@ -109,10 +109,7 @@ class Monitor:
 
     def draw(self, file: str | Path) -> None:
         """One picture, as PNG: the gain of each module by depth over the steps, white where it is 1, and the loss beneath."""
-        import matplotlib
-
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
+        from matplotlib.figure import Figure  # without pyplot: the caller's backend is left alone
 
         if not self.history:
             raise ValueError("nothing to draw: no steps were recorded")
@@ -121,9 +118,8 @@ class Monitor:
         with np.errstate(all="ignore"):
             gain = np.log10(np.where(s.gain > 0, s.gain, np.nan))[:, 1:]
         names = s.modules[1:]
-        figure, (above, below) = plt.subplots(
-            2, 1, figsize=(9, 2.4 + 0.28 * len(names)), sharex=True, layout="constrained", height_ratios=[max(len(names) * 0.28, 1), 1.2]
-        )
+        figure = Figure(figsize=(9, 2.4 + 0.28 * len(names)), layout="constrained")
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[max(len(names) * 0.28, 1), 1.2])
         above.set_facecolor("0.8")  # no delta, no gain
         if names:
             image = above.pcolormesh(steps, np.arange(len(names)), gain.T, cmap="RdBu", vmin=-2, vmax=2, shading="nearest")
@@ -136,4 +132,3 @@ class Monitor:
             below.legend()
         below.set(xlabel="step", ylabel="loss", yscale="log" if 0 < 10 * s.value.min() < s.value.max() else "linear")
         figure.savefig(file, dpi=120)
-        plt.close(figure)

@@ -14,40 +14,44 @@ from .health import Health
 class Thresholds:
     """Where each verdict begins. `dataclasses.replace(Thresholds(), dead=0.9)` changes one.
 
+    The ratios are orders of magnitude away from what healthy trainings show; `tests/inspect/trainings.py` holds the trainings, sick and
+    healthy, by which they were set.
+
     Attributes:
         patience: a verdict needs this many steps in a row, up to the last one; non-finite values need one.
-        vanishing: of the last module's delta, what must reach one of the first ones.
-        weak_gain: a single module that passes on less than this is named as the cause; else it is the way as a whole.
+        vanishing: of the last module's delta, what must reach one of the first ones. A delta that halves in each of ten layers is above.
         exploding: times the last module's delta, or its gradient over weights, that none may exceed.
-        strong_gain: a single module that multiplies a delta by more than this is named as the cause.
-        dead: share of a module's ReLU units that pass nothing back.
+        cause: share of that loss or growth, in logarithms, that one module must make to be named as the cause; else it is the first one.
+        dead: share of a module's ReLU units that are off for every example. With one example at a time half of them are in good health.
         saturated: share of a module's sigmoid or tanh values where they are flat.
-        update_small, update_large: norm of the update over that of the weights.
-        unchanged: steps in a row in which a tensor does not change at all.
+        update_small: norm of the update over that of the weights: below, float32 begins to lose it in rounding.
+        update_large: the same, as geometric mean over `patience` steps; 1e-3 is usual, and Adam's first steps reach a tenth.
+        finished: a gradient below this share of its own largest has done its work; its update may be small.
+        unchanged: steps in a row in which a tensor does not change at all; warm-up and a unit that wakes up take fewer.
         noise_window: steps over which the direction of the gradient is compared, and the loss must fall.
         noise: |mean gradient|^2 over mean |gradient|^2 in that window, times its length: 1 for directions that are random.
-        noise_progress: share of the loss that the second half of that window must gain, else the noise is to blame.
-        noise_spread: how far the loss must swing in that window, as standard deviation over mean: on a plateau it does not.
+        noise_progress: share of the loss that the second half of that window must gain, else the noise is to blame;
+        noise_gained: unless the loss has fallen by this share since the beginning: noise about a place worth being in.
         overfitting: share by which the validation loss rises above its lowest, while the training loss falls.
-        weight_floor: root mean square below which weights count as this large in a ratio: those that start at zero.
+        weight_floor: root mean square below which weights count as this large in a ratio: those that start at zero. Usual for 400 inputs.
     """
 
     patience: int = 5
     vanishing: float = 1e-3
-    weak_gain: float = 0.02
     exploding: float = 1e3
-    strong_gain: float = 30.0
-    dead: float = 0.7
+    cause: float = 0.5
+    dead: float = 0.8
     saturated: float = 0.6
     update_small: float = 1e-6
     update_large: float = 0.3
+    finished: float = 1e-2
     unchanged: int = 10
     noise_window: int = 20
     noise: float = 2.0
     noise_progress: float = 0.02
-    noise_spread: float = 0.15
+    noise_gained: float = 0.2
     overfitting: float = 0.1
-    weight_floor: float = 1e-2
+    weight_floor: float = 0.05
 
 
 class Verdict(NamedTuple):
@@ -124,14 +128,14 @@ class Series:
         owner = np.array([owner_of(name) for name in self.parameters])
         self.of = [owner == m for m in self.modules]
         floor = np.array([np.sqrt(np.sum(np.array(healths[-1].sizes)[k])) * t.weight_floor for k in self.of])
-        self.weights = np.maximum(self._of_modules(self.weight), floor)
+        self.weights = np.maximum(self.of_modules(self.weight), floor)
         with np.errstate(all="ignore"):
             self.gain = self.outgoing / self.incoming
-            self.relative_gradient = self._of_modules(self.gradient) / self.weights
-            self.relative_update = self._of_modules(self.update) / self.weights
+            self.relative_gradient = self.of_modules(self.gradient) / self.weights
+            self.relative_update = self.of_modules(self.update) / self.weights
             self.reaches = self.delta / self.delta[:, -1:]
 
-    def _of_modules(self, of_parameters):
+    def of_modules(self, of_parameters):
         return np.stack([np.sqrt(np.sum(of_parameters[:, k] ** 2, 1)) for k in self.of], 1)
 
 
@@ -182,30 +186,37 @@ def _since(steps, holds, patience) -> int | None:
 
 def _passing(steps, s, t):
     """Vanishing and exploding: what of the last module's delta is left on the way to the first ones."""
-    last = len(s.modules) - 1
-    if last < 1:
+    last = s.modules[-1] if s.modules else ""
+    if len(s.modules) < 2:
         return
     with np.errstate(all="ignore"):
         best = np.maximum.accumulate(s.reaches, 1)  # what reaches this module or one before it: a residual path counts
         since = _since(steps, best[:, 0] < t.vanishing, t.patience)
-        if since is not None and np.all(s.delta[-1, -1:] > 0):
+        if since is not None and s.delta[-1, -1] > 0:
             lost = int(np.flatnonzero(best[-1] < t.vanishing)[-1])
-            gains = np.median(s.gain[-t.patience :], 0)[lost + 1 :]
-            k = lost + 1 + int(np.nanargmin(gains))
-            one = gains[k - lost - 1] < t.weak_gain
-            how = f'"{s.modules[k]}" passes on {gains[k - lost - 1]:.1e} of it' if one else f"lost bit by bit, {lost + 1} modules below it"
-            evidence = f'{s.reaches[-1, 0]:.1e} of the delta at "{s.modules[-1]}" reaches "{s.modules[0]}"; {how}'
-            yield Verdict("vanishing", s.modules[k if one else 0], since, evidence, ADVICE["vanishing"])
-        over = np.maximum(s.reaches, s.relative_gradient / s.relative_gradient[:, -1:])
+            k, gain = _cause(s, lost, best[-1, lost], t)
+            how = f'"{s.modules[k]}" passes on {gain:.1e} of it' if k else f"lost bit by bit, {lost + 1} modules below it"
+            evidence = f'{s.reaches[-1, 0]:.1e} of the delta at "{last}" reaches "{s.modules[0]}"; {how}'
+            yield Verdict("vanishing", s.modules[k or 0], since, evidence, ADVICE["vanishing"])
+        over = np.fmax(s.reaches, s.relative_gradient / s.relative_gradient[:, -1:])
         since = _since(steps, over.max(1) > t.exploding, t.patience)
         if since is not None:
-            at = int(np.flatnonzero(over[-1] > t.exploding)[-1])
-            gains = np.median(s.gain[-t.patience :], 0)[at + 1 :]
-            k = at + 1 + int(np.nanargmax(gains)) if len(gains) and not np.all(np.isnan(gains)) else at
-            one = k > at and gains[k - at - 1] > t.strong_gain
-            how = f'"{s.modules[k]}" multiplies it by {gains[k - at - 1]:.1e}' if one else "it grows on the way"
-            evidence = f'"{s.modules[at]}" has {over[-1, at]:.1e} times the delta or relative gradient of "{s.modules[-1]}"; {how}'
-            yield Verdict("exploding", s.modules[k if one else 0 if at else at], since, evidence, ADVICE["exploding"])
+            first, at = np.flatnonzero(over[-1] > t.exploding)[[0, -1]]
+            k, gain = _cause(s, at, over[-1, at], t)
+            how = f'"{s.modules[k]}" multiplies it by {gain:.1e}' if k else "it grows on the way"
+            evidence = f'"{s.modules[at]}" has {over[-1, at]:.1e} times the delta or relative gradient of "{last}"; {how}'
+            yield Verdict("exploding", s.modules[k or first], since, evidence, ADVICE["exploding"])
+
+
+def _cause(s, low, total, t):
+    """The module above `low` whose gain alone makes most of `total`, and that gain; (None, NaN) where none does."""
+    gains = np.median(s.gain[-t.patience :], 0)
+    share = np.log(gains[low + 1 :]) / np.log(total)  # of a total of 0: nan where the gain is 0, the others' are 0
+    share = np.where(gains[low + 1 :] == 0, 1.0, share)
+    if np.all(np.isnan(share)) or np.nanmax(share) <= t.cause:
+        return None, np.nan
+    k = low + 1 + int(np.nanargmax(share))
+    return k, gains[k]
 
 
 def _units(steps, s, t):
@@ -220,12 +231,22 @@ def _units(steps, s, t):
 
 
 def _updates(steps, s, t):
+    with np.errstate(all="ignore"):
+        gradient = s.of_modules(s.gradient)
+        finished = gradient < t.finished * np.fmax.accumulate(gradient)
+        usual = np.exp(_trailing(np.log(s.relative_update), t.patience))
     for m, module in enumerate(s.modules):
         ratio = s.relative_update[:, m]
-        for kind, holds in (("update too large", ratio > t.update_large), ("update too small", (ratio < t.update_small) & (ratio > 0))):
+        small = (ratio < t.update_small) & (ratio > 0) & ~finished[:, m]
+        for kind, holds in (("update too large", usual[:, m] > t.update_large), ("update too small", small)):
             since = _since(steps, holds, t.patience)
             if since is not None:
                 yield Verdict(kind, module, since, f"the update is {ratio[-1]:.1e} of the weights", ADVICE[kind])
+
+
+def _trailing(x, n):
+    """Means over each step and those before it, `n` together."""
+    return np.stack([x[max(i - n, 0) : i].mean(0) for i in range(1, len(x) + 1)])
 
 
 def _unchanged(steps, s, t):
@@ -242,8 +263,8 @@ def _noise(steps, s, t):
     if len(steps) < n:
         return
     sketch, value = s.sketch[-n:], s.value[-n:]
-    before, after = value[: n // 2].mean(), value[n // 2 :].mean()
-    if after < before - t.noise_progress * abs(before) or value.std() < t.noise_spread * abs(value.mean()):
+    first, before, after = (x.mean() for x in (s.value[: t.patience], value[: n // 2], value[n // 2 :]))
+    if after < before - t.noise_progress * abs(before) or after < first - t.noise_gained * abs(first):
         return
     for m, module in reversed(list(enumerate(s.modules))):
         part = sketch[:, s.of[m]].reshape(n, -1)
