@@ -121,7 +121,7 @@ class _Traced:
             sizes[owner_of(name)] = sizes.get(owner_of(name), 0) + leaf.size
         rows = [
             ModuleCost(m, sizes.get(m, 0), *(part.get(m, 0) for part in (forward, backward, hand, auto)))
-            for m in [*self.modules.order, OUTSIDE]
+            for m in dict.fromkeys([*self.modules.order, *filter(None, self.owners), OUTSIDE])
         ]
         return [row for row in rows if row.module != OUTSIDE or any(row[1:])]
 

@@ -53,6 +53,11 @@ def test_saved_bytes_are_what_the_rules_keep():
     assert found["fc1"].saved_auto > found["fc1"].saved_hand
 
 
+def test_constants_and_parameters_are_not_counted_as_saved():
+    found = by_module(bpjax.cost(lambda p: jnp.sum(p["fc"]["w"] * jnp.arange(64.0)), {"fc": {"w": jnp.ones(64)}}))
+    assert found["fc"].parameters == 64 and not any(m.saved_hand for m in found.values())
+
+
 def test_temporary_bytes_are_those_of_the_compiled_programs():
     costs = bpjax.cost(loss, params, x)
     for differentiate, found in ((bpjax.value_and_grad, costs.temporary_hand), (jax.value_and_grad, costs.temporary_auto)):
