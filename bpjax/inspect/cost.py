@@ -92,8 +92,12 @@ class _Traced:
     def __init__(self, f, args, kwargs, numbers, has_aux):
         chosen = [args[n] for n in numbers]
         flat, self.tree = jax.tree_util.tree_flatten_with_path(chosen)
-        self.parameters = [jnp.asarray(x) for _, x in flat]
         self.names = [leaf_name(path, numbers) for path, _ in flat]
+        for name, (_, x) in zip(self.names, flat):
+            if not (jaxprs.is_arraylike(x) and jnp.issubdtype(jnp.result_type(x), jnp.floating)):
+                kind = jnp.result_type(x) if jaxprs.is_arraylike(x) else type(x).__name__
+                raise TypeError(f"cost: {name} is {kind}, and no gradient is taken of it: choose other arguments by argnums=")
+        self.parameters = [jnp.asarray(x) for _, x in flat]
         self.owners = owners([path for path, _ in flat], numbers)
 
         def scalar(leaves):
@@ -105,6 +109,9 @@ class _Traced:
 
         self.scalar = scalar
         self.program, self.consts = jaxprs.trace(lambda *leaves: scalar(leaves), *self.parameters)
+        if len(self.program.outvars) != 1 or self.program.outvars[0].aval.shape:
+            shapes = [v.aval.shape for v in self.program.outvars]
+            raise TypeError(f"cost: expected a scalar loss, but the function returned {shapes}: reduce it by .sum() or .mean()")
         self.program = inlined(self.program)
         self.modules = self._modules(self.program)
 

@@ -45,7 +45,7 @@ class Explanation:
         """Write the page: one self-contained HTML file with the tables, and a drawing of the network where it is small."""
         template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
         data = {"title": self.title, "learning_rate": self.learning_rate, "modules": self.modules, "steps": self.steps}
-        text = json.dumps(data).replace("</", "<\\/")
+        text = json.dumps(data).replace("<", "\\u003c")
         Path(file).write_text(template.replace("/*DATA*/null", text), encoding="utf-8")
         return Path(file)
 
@@ -183,6 +183,8 @@ def _is_floating(x) -> bool:
 
 def _text(x) -> str:
     """A number or a small array in full, with six decimals; a large array by shape, mean, spread, zeros and what is not finite."""
+    if jnp.issubdtype(jnp.result_type(x), jax.dtypes.prng_key):
+        return f"{jnp.result_type(x)}{list(jnp.shape(x))}"
     x = np.asarray(x)
     if not _is_floating(x):
         return str(x.tolist()) if x.size <= WHOLE else f"{x.dtype.name}{list(x.shape)}"

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..engine import jaxprs
@@ -164,23 +166,23 @@ def _given(literal) -> str | None:
 
 
 def _is_finite(x) -> bool:
-    x = np.asarray(x)
-    return not _is_float(x) or bool(np.all(np.isfinite(x)))
+    return not _is_float(x) or bool(np.all(np.isfinite(np.asarray(x))))
 
 
 def _has_nan(x) -> bool:
-    x = np.asarray(x)
-    return _is_float(x) and bool(np.any(np.isnan(x)))
+    return _is_float(x) and bool(np.any(np.isnan(np.asarray(x))))
 
 
 def _is_float(x) -> bool:
-    return x.dtype.kind in "fc" or x.dtype.name.startswith(("bfloat", "float"))
+    return jnp.issubdtype(jnp.result_type(x), jnp.inexact)
 
 
 def _shown(x) -> str:
     """A small array whole; of a large one its range and the first place that is not finite."""
+    kind = f"{jnp.result_type(x)}{list(jnp.shape(x))}"
+    if jnp.issubdtype(jnp.result_type(x), jax.dtypes.prng_key):
+        return kind
     x = np.asarray(x)
-    kind = f"{x.dtype.name}{list(x.shape)}"
     if x.size <= 8:
         return f"{kind} {np.array2string(x, separator=', ').replace(chr(10), '')}"
     if not _is_float(x):

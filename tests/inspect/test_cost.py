@@ -121,3 +121,17 @@ COUNTS = {
 def test_flops_of(name):
     f, shape, expected = COUNTS[name]
     assert sum(flops(e) for e in jaxprs.trace(f, jnp.ones(shape))[0].eqns if e.primitive.name != "broadcast_in_dim") == expected
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: bpjax.cost(lambda w: w * 2, jnp.ones(3)), r"scalar loss, but the function returned \[\(3,\)\]"),
+        (lambda: bpjax.cost(lambda p: p["n"].sum(), {"n": jnp.arange(3)}), "cost: n is int32"),
+        (lambda: bpjax.cost(lambda w: w, "text"), "cost: argument 0 is str"),
+    ],
+    ids=["no scalar", "whole numbers", "no array"],
+)
+def test_bad_input_is_one_clear_error(call, words):
+    with pytest.raises(TypeError, match=words):
+        call()

@@ -187,3 +187,13 @@ def test_nothing_is_found_in(name):
 def test_an_argument_without_floats_is_one_clear_error():
     with pytest.raises(TypeError, match="no floating array"):
         bpjax.find_nan(lambda n: n, jnp.arange(3))
+
+
+def test_a_random_key_among_the_values_is_no_trouble():
+    report = bpjax.find_nan(lambda x, k: jnp.log(x * jax.random.normal(k, (3,)) ** 2).sum(), x, key)
+    assert report.equation == "log"
+
+
+def test_traced_arguments_are_one_clear_error():
+    with pytest.raises(TypeError, match="outside of jit"):
+        jax.jit(lambda x: bpjax.find_nan(jnp.sum, x).equation)(x)
