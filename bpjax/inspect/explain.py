@@ -87,17 +87,17 @@ def explain(
             "network": network_of(replay, new),
         })  # fmt: skip
         args = _updated(args, numbers, replay.parameters, new)
-    return Explanation(title, learning_rate, _modules(f, given, kwargs, argnums, has_aux), shown)
+    return Explanation(title, learning_rate, _modules(f, given, kwargs, argnums, has_aux, replay.bare), shown)
 
 
-def _modules(f, args, kwargs, argnums, has_aux) -> list[dict]:
-    """For each module what it saved, by hand and automatically, and what it passed back of its delta."""
+def _modules(f, args, kwargs, argnums, has_aux, names) -> list[dict]:
+    """For each module what it saved, by hand and automatically, and what it passed back of its delta; `names` of bare arguments."""
     saved = saved_bytes(f, args, kwargs, argnums, has_aux)
     found = health(f, argnums, has_aux)(*args, **kwargs).health
     columns = zip(found.modules, np.asarray(found.delta), np.asarray(found.outgoing), np.asarray(found.incoming))
     return [
         {
-            "module": module,
+            "module": names.get(module, module),
             "saved, hand": f"{saved[module][0]:,} B",
             "saved, auto": f"{saved[module][1]:,} B",
             "|delta|": f"{delta:.3e}",

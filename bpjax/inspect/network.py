@@ -20,8 +20,10 @@ _ACTIVATIONS = {
 def network_of(replay: Replay, new: dict[str, Any]) -> dict | None:
     """The layers of a plain feed-forward network as lists of numbers; None where it is none, or too large to draw.
 
-    {"input": (examples, in), "layers": [{"name", "activation", "sum", "output", "delta": (examples, out), "weight", "gradient",
-    "new_weight": (out, in), "bias", "bias_gradient", "new_bias": (out,) or None}]}
+    {"input": (examples, in), "layers": [{"name", "activation", "sum", "output", "delta", "output_delta": (examples, out), "weight",
+    "gradient", "new_weight": (out, in), "bias", "bias_gradient", "new_bias": (out,) or None, "weight_name", "turned"}]}
+
+    "turned" says that the parameter itself is (in, out).
     """
     order = replay.modules.order
     if not 1 <= len(order) <= DEEPEST:
@@ -54,7 +56,7 @@ def _layer(replay: Replay, module: str, new, before) -> dict | None:
     x, a, w = _rows(replay.of(entering[0])), _rows(replay.of(output)), np.asarray(weights[matrices[0]], np.float64)
     if x is None or a is None or max(*w.shape, x.shape[1]) > WIDEST or len(x) != len(a) or len(x) > EXAMPLES:
         return None
-    if before is not None and not (before.shape == x.shape and np.allclose(before, x)):
+    if before is not None and not (before.shape == x.shape and np.allclose(before, x, equal_nan=True)):
         return None
     b = np.asarray(weights[biases[0]], np.float64) if biases else 0.0
     turned = next((t for t in (False, True) if _fits(x, w.T if t else w, b, a)), None)
@@ -69,11 +71,13 @@ def _layer(replay: Replay, module: str, new, before) -> dict | None:
         return np.asarray(of[biases[0]], np.float64).tolist() if biases else None
 
     end, name = _activation(replay, output)
-    delta = replay.deltas.get(output)
+    delta, behind = replay.deltas.get(output), replay.deltas.get(end)
     return {
         "name": module, "activation": name, "entered": x.tolist(), "exit": _rows(replay.of(end)),
         "sum": a.tolist(), "output": _rows(replay.of(end)).tolist(),
         "delta": np.zeros_like(a).tolist() if delta is None else _rows(delta).tolist(),
+        "output_delta": np.zeros_like(a).tolist() if behind is None else _rows(behind).tolist(),
+        "weight_name": matrices[0], "turned": turned,
         "weight": matrix(w), "gradient": matrix(replay.gradients[matrices[0]]), "new_weight": matrix(new[matrices[0]]),
         "bias": vector(replay.parameters), "bias_gradient": vector(replay.gradients), "new_bias": vector(new),
     }  # fmt: skip
@@ -81,7 +85,10 @@ def _layer(replay: Replay, module: str, new, before) -> dict | None:
 
 def _fits(x, w, b, a) -> bool:
     """Whether a = x Wᵀ + b with W as (out, in)."""
-    return w.shape == (a.shape[1], x.shape[1]) and np.shape(b) in ((), a.shape[1:]) and np.allclose(x @ w.T + b, a, rtol=1e-4, atol=1e-6)
+    if w.shape != (a.shape[1], x.shape[1]) or np.shape(b) not in ((), a.shape[1:]):
+        return False
+    with np.errstate(all="ignore"):  # a network whose numbers are not finite is drawn all the same
+        return np.allclose(x @ w.T + b, a, rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
 def _belongs(replay: Replay, name: str, module: str) -> bool:
