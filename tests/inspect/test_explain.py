@@ -21,9 +21,10 @@ RIGHT = {
 key = jax.random.key(0)
 
 
-@pytest.fixture
-def article(x64):
-    return bpjax.explain(worked_example.loss, *worked_example.example_args(), has_aux=True, learning_rate=1.0)
+@pytest.fixture(scope="module")
+def article():
+    with jax.enable_x64(True):
+        return bpjax.explain(worked_example.loss, *worked_example.example_args(), has_aux=True, learning_rate=1.0)
 
 
 @pytest.mark.parametrize("name", RIGHT)
