@@ -1,4 +1,4 @@
-"""Draw the README's pictures anew, into docs/pictures: `python docs/draw.py` in the environment of the tests, with a Chromium on the path."""
+"""Draw the pictures of the README anew, into docs/pictures: `python docs/draw.py`, with what the tests need and a Chromium on the path."""
 
 import shutil
 import sys
