@@ -30,8 +30,9 @@ class Thresholds:
         unchanged: steps in a row in which a tensor does not change at all; warm-up and a unit that wakes up take fewer.
         noise_window: steps over which the direction of the gradient is compared, and the loss must fall.
         noise: |mean gradient|^2 over mean |gradient|^2 in that window, times its length: 1 for directions that are random.
-        noise_progress: share of the loss that the second half of that window must gain, else the noise is to blame;
-        noise_gained: unless the loss has fallen by this share since the beginning: noise about a place worth being in.
+        noise_progress: share of the loss that the second half of that window must gain, else the noise is to blame.
+        noise_gained: a loss that has fallen by this share since the beginning is excused: the noise did not keep it from learning.
+        noise_spread: how far the loss must swing in that window, as standard deviation over mean: on a plateau it does not.
         overfitting: share by which the validation loss rises above its lowest, while the training loss falls.
         weight_floor: root mean square below which weights count as this large in a ratio: those that start at zero. Usual for 400 inputs.
     """
@@ -39,7 +40,7 @@ class Thresholds:
     patience: int = 5
     vanishing: float = 1e-3
     exploding: float = 1e3
-    cause: float = 0.5
+    cause: float = 0.65
     dead: float = 0.8
     saturated: float = 0.6
     update_small: float = 1e-6
@@ -49,7 +50,8 @@ class Thresholds:
     noise_window: int = 20
     noise: float = 2.0
     noise_progress: float = 0.02
-    noise_gained: float = 0.2
+    noise_gained: float = 0.1
+    noise_spread: float = 0.15
     overfitting: float = 0.1
     weight_floor: float = 0.05
 
@@ -194,29 +196,35 @@ def _passing(steps, s, t):
         since = _since(steps, best[:, 0] < t.vanishing, t.patience)
         if since is not None and s.delta[-1, -1] > 0:
             lost = int(np.flatnonzero(best[-1] < t.vanishing)[-1])
-            k, gain = _cause(s, lost, best[-1, lost], t)
-            how = f'"{s.modules[k]}" passes on {gain:.1e} of it' if k else f"lost bit by bit, {lost + 1} modules below it"
+            k, gain = _cause(s, best[-1], lost, t)
+            how = f'"{s.modules[k]}" passes on {gain:.1e} of it' if k is not None else f"lost bit by bit, {lost + 1} modules below it"
             evidence = f'{s.reaches[-1, 0]:.1e} of the delta at "{last}" reaches "{s.modules[0]}"; {how}'
-            yield Verdict("vanishing", s.modules[k or 0], since, evidence, ADVICE["vanishing"])
+            yield Verdict("vanishing", s.modules[0 if k is None else k], since, evidence, ADVICE["vanishing"])
         over = np.fmax(s.reaches, s.relative_gradient / s.relative_gradient[:, -1:])
         since = _since(steps, over.max(1) > t.exploding, t.patience)
         if since is not None:
             first, at = np.flatnonzero(over[-1] > t.exploding)[[0, -1]]
-            k, gain = _cause(s, at, over[-1, at], t)
-            how = f'"{s.modules[k]}" multiplies it by {gain:.1e}' if k else "it grows on the way"
+            k, gain = _cause(s, over[-1], at, t)
+            how = f'"{s.modules[k]}" multiplies it by {gain:.1e}' if k is not None else "it grows on the way"
             evidence = f'"{s.modules[at]}" has {over[-1, at]:.1e} times the delta or relative gradient of "{last}"; {how}'
-            yield Verdict("exploding", s.modules[k or first], since, evidence, ADVICE["exploding"])
+            yield Verdict("exploding", s.modules[first if k is None else k], since, evidence, ADVICE["exploding"])
 
 
-def _cause(s, low, total, t):
-    """The module above `low` whose gain alone makes most of `total`, and that gain; (None, NaN) where none does."""
-    gains = np.median(s.gain[-t.patience :], 0)
-    share = np.log(gains[low + 1 :]) / np.log(total)  # of a total of 0: nan where the gain is 0, the others' are 0
-    share = np.where(gains[low + 1 :] == 0, 1.0, share)
-    if np.all(np.isnan(share)) or np.nanmax(share) <= t.cause:
+def _cause(s, left, low, t):
+    """The module from `low` on whose gain alone makes most of `left[low]`, and that gain; (None, NaN) where none does."""
+    gains = s.gain[-t.patience :, low:].copy()
+    gains[:, 0] = (s.delta / s.incoming)[-t.patience :, low]  # of `low` itself what stands behind its parameters
+    gains = np.median(gains, 0)
+    below = left[[low, *range(low, len(left) - 1)]]  # a branch beside a residual path changes no more than is seen below it
+
+    def share(x):
+        return np.where(x == 0, 1.0, np.log(x) / np.log(left[low]))
+
+    shares = np.minimum(share(gains), share(below))
+    if np.all(np.isnan(shares)) or np.nanmax(shares) <= t.cause:
         return None, np.nan
-    k = low + 1 + int(np.nanargmax(share))
-    return k, gains[k]
+    k = int(np.nanargmax(shares))
+    return low + k, gains[k]
 
 
 def _units(steps, s, t):
@@ -264,7 +272,8 @@ def _noise(steps, s, t):
         return
     sketch, value = s.sketch[-n:], s.value[-n:]
     first, before, after = (x.mean() for x in (s.value[: t.patience], value[: n // 2], value[n // 2 :]))
-    if after < before - t.noise_progress * abs(before) or after < first - t.noise_gained * abs(first):
+    falls = after < before - t.noise_progress * abs(before) or after < first - t.noise_gained * abs(first)
+    if falls or value.std() < t.noise_spread * abs(value.mean()):
         return
     for m, module in reversed(list(enumerate(s.modules))):
         part = sketch[:, s.of[m]].reshape(n, -1)

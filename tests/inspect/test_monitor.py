@@ -1,0 +1,167 @@
+"""Monitor: what it records, and how it hands it out."""
+
+import json
+import struct
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from bpjax import inspect
+from bpjax.inspect import Monitor, Thresholds
+from bpjax.models.digits import MODELS, classification_loss
+from bpjax.training import create_state, make_train_step, run_steps
+
+STEPS = 12
+key = jax.random.key(0)
+images = jax.random.normal(key, (STEPS, 8, 8, 8)), jax.random.randint(key, (STEPS, 8), 0, 10)
+
+
+@pytest.fixture(scope="module")
+def metrics():
+    """Of twelve steps of a CNN in one scan."""
+    model = MODELS["cnn"](2)
+    return run_steps(classification_loss(model), optax.sgd(0.1), watch=True)(create_state(model, key, optax.sgd(0.1)), images)[1]
+
+
+@pytest.fixture
+def monitor(metrics):
+    monitor = Monitor()
+    monitor.record(metrics["health"])
+    monitor.record_validation(2.5, 3)
+    monitor.record_validation(2.25)
+    return monitor
+
+
+def assert_same(one, other):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), one, other)
+
+
+def test_a_scan_is_recorded_step_by_step(monitor, metrics):
+    assert [step for step, _ in monitor.history] == list(range(STEPS))
+    np.testing.assert_array_equal([health.value for _, health in monitor.history], metrics["loss"])
+    assert monitor.history[0][1].delta.shape == (3,)
+    assert monitor.validation == [(3, 2.5), (STEPS - 1, 2.25)]
+
+
+def test_single_steps_are_recorded_as_those_of_a_scan(monitor):
+    model, single = MODELS["cnn"](2), Monitor()
+    step, state = make_train_step(classification_loss(model), watch=True), create_state(model, key, optax.sgd(0.1))
+    for i in range(STEPS):
+        state, metrics = step(state, jax.tree.map(lambda a: a[i], images))
+        single.record(metrics["health"])
+    assert [step for step, _ in single.history] == [step for step, _ in monitor.history]
+    for (_, one), (_, other) in zip(single.history, monitor.history):
+        assert_same(one, other)
+
+
+def test_steps_are_numbered_as_they_are_given(metrics):
+    monitor = Monitor()
+    monitor.record(metrics["health"], step=100)
+    monitor.record(jax.tree.map(lambda a: a[0], metrics["health"]))
+    monitor.record(jax.tree.map(lambda a: a[0], metrics["health"]), step=500)
+    assert [step for step, _ in monitor.history] == [*range(100, 100 + STEPS), 100 + STEPS, 500]
+
+
+def test_examples_under_vmap_are_recorded_one_by_one():
+    watched = jax.vmap(inspect.health(lambda p, x: jnp.sum(jnp.tanh(p["a"]["w"] * x))), (None, 0))
+    monitor = Monitor()
+    monitor.record(watched({"a": {"w": jnp.ones(3)}}, jnp.ones((4, 3))).health)
+    assert len(monitor.history) == 4 and monitor.history[0][1].value.shape == ()
+
+
+def test_the_table_has_a_row_for_each_module_by_depth(monitor):
+    above, head, *rows = monitor.table().splitlines()
+    assert above.startswith(f"health at steps {STEPS - 5} to {STEPS - 1}, loss ")
+    assert head.split() == ["module", "|delta|", "gain", "|grad|/|w|", "|update|/|w|", "dead", "saturated", "non-finite", "verdict"]
+    assert [row.split()[0] for row in rows[:3]] == ["conv1", "conv2", "fc"]
+    recent = [health for _, health in monitor.history[-5:]]
+    assert rows[1].split()[1] == f"{np.median([h.delta[1] for h in recent]):.2e}"
+    assert rows[1].split()[2] == f"{np.median([h.outgoing[1] / h.incoming[1] for h in recent]):.2e}"
+    assert rows[0].split()[2] == "-"
+
+
+def test_the_table_holds_the_verdicts():
+    monitor = Monitor(Thresholds(patience=2))
+    params = {"a": {"w": jnp.ones((3, 3)), "b": jnp.full(3, -99.0)}, "c": {"w": jnp.ones(3)}}
+
+    def loss(p, x):
+        return jnp.sum(jax.nn.relu(x @ p["a"]["w"] + p["a"]["b"]) @ p["c"]["w"])
+
+    for _ in range(3):
+        monitor.record(inspect.health(loss)(params, jnp.ones((2, 3))).health)
+    (row,) = [row for row in monitor.table().splitlines() if row.split()[0] == "a"]
+    assert "100%" in row and row.endswith("dead ReLU")
+    assert str(next(v for v in monitor.verdicts() if v.kind == "dead ReLU")) in monitor.table()
+
+
+def test_an_empty_monitor_says_so(tmp_path):
+    assert Monitor().verdicts() == []
+    assert Monitor().table() == "no steps were recorded"
+    with pytest.raises(ValueError, match="no steps"):
+        Monitor().draw(tmp_path / "health.png")
+    Monitor().write_json_lines(tmp_path / "health.jsonl")
+    assert (tmp_path / "health.jsonl").read_text() == ""
+
+
+def test_json_lines_hold_every_statistic(monitor, tmp_path):
+    monitor.write_json_lines(tmp_path / "health.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "health.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(STEPS))
+    for line, (_, health) in zip(lines, monitor.history):
+        assert line["loss"] == float(health.value)
+        assert tuple(line["modules"]) == health.modules
+        for i, statistics in enumerate(line["modules"].values()):
+            for name in ("delta", "incoming", "outgoing", "dead", "nonfinite_forward", "nonfinite_backward"):
+                number = float(getattr(health, name)[i])
+                assert statistics[name] == (number if np.isfinite(number) else None)
+            assert statistics["saturated"] is None
+            assert statistics["gain"] == pytest.approx(health.outgoing[i] / health.incoming[i])
+
+
+def scalars(file):
+    """{(tag, step): value} of a TensorBoard file: records of length, checksum, content, checksum."""
+    from tensorboardX.proto import event_pb2
+
+    data, found = file.read_bytes(), {}
+    while data:
+        (length,) = struct.unpack("<Q", data[:8])
+        event = event_pb2.Event.FromString(data[12 : 12 + length])
+        found |= {(value.tag, event.step): value.simple_value for value in event.summary.value}
+        data = data[16 + length :]
+    return found
+
+
+def test_tensorboard_scalars_can_be_read_again(monitor, tmp_path):
+    monitor.write_tensorboard(tmp_path)
+    (file,) = tmp_path.iterdir()
+    found = scalars(file)
+    for step, health in monitor.history:
+        assert found["loss", step] == health.value
+        for i, module in enumerate(health.modules):
+            assert found[f"delta/{module}", step] == health.delta[i]
+    assert found["validation_loss", 3] == 2.5
+    assert found["validation_loss", STEPS - 1] == 2.25
+    assert ("saturated/fc", 0) not in found
+
+
+@pytest.mark.parametrize("steps", [1, STEPS])
+def test_the_picture_is_a_png(steps, metrics, tmp_path):
+    monitor = Monitor()
+    monitor.record(jax.tree.map(lambda a: a[:steps], metrics["health"]))
+    monitor.record_validation(2.0)
+    monitor.draw(tmp_path / "health.png")
+    png = (tmp_path / "health.png").read_bytes()
+    width, height = struct.unpack(">II", png[16:24])
+    assert png[:8] == b"\x89PNG\r\n\x1a\n" and width > 500 and height > 200
+
+
+def test_a_net_of_one_module_can_be_shown(tmp_path):
+    monitor = Monitor()
+    for _ in range(6):
+        monitor.record(inspect.health(lambda p: jnp.sum(p["a"]["w"] ** 2 @ jnp.ones(2)))({"a": {"w": jnp.ones(2)}}).health)
+    assert monitor.verdicts() == []
+    assert "a" in monitor.table()
+    monitor.draw(tmp_path / "health.png")
