@@ -23,7 +23,7 @@ from bpjax.inspect import Monitor
 from bpjax.models.digits import classification_loss
 from bpjax.training import create_state, run_steps
 
-WIDTH, DIGITS, STEPS, EVERY = 256, 100, 1000, 10
+WIDTH, DIGITS, STEPS, EVERY = 256, 100, 600, 10
 PICTURE = Path(__file__).parent.parent / "runs" / "overfitting.png"
 
 
@@ -44,7 +44,7 @@ VARIANTS = {
     "no cure": {},
     "dropout": {"drop_pixels": 0.3, "drop_units": 0.8},
     "weight decay": {"weight_decay": 12.0},
-    "early stopping": {"patience": 3},  # checks of the validation loss without a new lowest one
+    "early stopping": {"patience": 1},  # checks of the validation loss without a new lowest one
 }
 
 

@@ -23,7 +23,7 @@ from bpjax.inspect import Monitor
 from bpjax.models.digits import classification_loss
 from bpjax.training import create_state, run_steps
 
-DEPTH, WIDTH, BATCH, EPOCHS = 20, 48, 480, 80
+DEPTH, WIDTH, BATCH, EPOCHS = 20, 48, 240, 28
 PICTURE = Path(__file__).parent.parent / "runs" / "vanishing.png"
 
 
@@ -117,7 +117,8 @@ def draw(results, file=PICTURE):
     left.set(yscale="log", xlabel="layer", xticks=[1, 5, 10, 15, 20], ylabel="|delta| of the layer / |delta| of the output")
     left.set_title("What reaches each layer on the way back", loc="left")
     right.axhline(np.log(10), color="grey", linewidth=0.8, linestyle=":")
-    right.annotate("guessing", (0, np.log(10)), (2, -4), textcoords="offset points", color="grey", va="top", fontsize=8)
+    beside = {"xytext": (0, -4), "textcoords": "offset points", "ha": "right", "va": "top"}
+    right.annotate("guessing", (len(losses), np.log(10)), color="grey", fontsize=8, **beside)
     right.set(xlabel="step", ylabel="training loss", ylim=(0, 2.9))
     right.set_title(f"How {DEPTH} layers learn", loc="left")
     for axes in (left, right):

@@ -14,22 +14,21 @@ from .health import Health
 class Thresholds:
     """Where each verdict begins. `dataclasses.replace(Thresholds(), dead=0.9)` changes one.
 
-    The ratios are orders of magnitude away from what healthy trainings show; `tests/inspect/trainings.py` holds the trainings, sick and
-    healthy, by which they were set.
+    `tests/inspect/trainings.py` holds the trainings, sick and healthy, by which they were set.
 
     Attributes:
         patience: a verdict needs this many steps in a row, up to the last one; non-finite values need one.
-        vanishing: of the last module's delta, what must reach one of the first ones. A delta that halves in each of ten layers is above.
+        vanishing: of the last module's delta, what must reach one of the first ones. Halved from layer to layer, ten layers pass.
         exploding: times the last module's delta, or its gradient over weights, that none may exceed.
-        cause: share of that loss or growth, in logarithms, that one module must make to be named as the cause; else it is the first one.
-        dead: share of a module's ReLU units that are off for every example. With one example at a time half of them are in good health.
-        saturated: share of a module's sigmoid or tanh values where they are flat.
-        update_small: norm of the update over that of the weights: below, float32 begins to lose it in rounding.
+        cause: share of that loss or growth, in logarithms, that one module must make to be named; else the first is. Of two alike: a half.
+        dead: share of a module's ReLU units that are off for every example. With one example at a time half of them are so in good health.
+        saturated: share of a module's sigmoid or tanh values where they are flat. Of tanh at inputs of variance 1 it is a twentieth.
+        update_small: norm of the update over that of the weights: below, a weight needs a million steps to change by its own size.
         update_large: the same, as geometric mean over `patience` steps; 1e-3 is usual, and Adam's first steps reach a tenth.
         finished: a gradient below this share of its own largest has done its work; its update may be small.
         unchanged: steps in a row in which a tensor does not change at all; warm-up and a unit that wakes up take fewer.
         noise_window: steps over which the direction of the gradient is compared, and the loss must fall.
-        noise: |mean gradient|^2 over mean |gradient|^2 in that window, times its length: 1 for directions that are random.
+        noise: |mean gradient|^2 over mean |gradient|^2 in that window, times its length: 1 for random directions, the length for one.
         noise_progress: share of the loss that the second half of that window must gain, else the noise is to blame.
         noise_gained: a loss that has fallen by this share since the beginning is excused: the noise did not keep it from learning.
         noise_spread: how far the loss must swing in that window, as standard deviation over mean: on a plateau it does not.
@@ -229,7 +228,7 @@ def _cause(s, left, low, t):
 
 def _units(steps, s, t):
     for kind, share, limit, what in (
-        ("dead ReLU", s.dead, t.dead, "of its units pass nothing back for any example"),
+        ("dead ReLU", s.dead, t.dead, "of its units are off for every example"),
         ("saturated", s.saturated, t.saturated, "of its values stand where the activation is flat"),
     ):
         for m, module in enumerate(s.modules):

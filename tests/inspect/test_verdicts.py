@@ -1,21 +1,17 @@
 """Verdicts: planted trainings, sick and healthy; each rule at its threshold; where the first NaN arises."""
 
 import dataclasses
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from trainings import TRAININGS, is_named, train
 
 from bpjax import inspect
 from bpjax.inspect import Health, Thresholds, first_nonfinite, verdicts
-
-sys.path.insert(0, str(Path(__file__).parent))
-from trainings import TRAININGS, is_named, train  # noqa: E402
 
 # ---- planted trainings ----
 
@@ -224,6 +220,11 @@ def test_a_share_of_one_module_decides_whether_it_is_the_cause():
     steps = history(delta=[0.9e-3, 0.03, 1], incoming=[0.9e-3, 0.03, 1], outgoing=[0, 0.9e-3, 0.03])
     assert found(steps, "vanishing")[0].module == "a"
     assert found(steps, "vanishing", Thresholds(cause=0.4))[0].module in ("b", "c")
+
+
+def test_one_large_step_is_not_an_update_too_large():
+    steps = [(t, health(t, update=1e3 if t == 7 else 0.01)) for t in range(12)]
+    assert not any(found(steps[:n], "update too large") for n in range(1, 13))
 
 
 def test_a_residual_path_keeps_a_delta_from_vanishing():
