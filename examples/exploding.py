@@ -118,7 +118,7 @@ def draw(results, file=PICTURE):
         left.plot(range(1, len(deltas) + 1), deltas, style, color=colour, markersize=3.5, label=name)
     left.axhline(monitor.thresholds.exploding, color="grey", linewidth=0.8, linestyle=":")
     left.set(yscale="log", xlabel="layer", xticks=[1, 5, 10, 15, 20], ylabel="|delta| of the layer / |delta| of the output")
-    left.set(ylim=(0.3, 1e6))
+    left.set(ylim=(0.1, 1e6))
     left.set_title("What reaches each layer on the way back", loc="left")
     for (name, result), colour in zip(results.items(), (red, blue, green)):
         losses = np.array([health.value for _, health in result.end.history])
@@ -127,12 +127,12 @@ def draw(results, file=PICTURE):
         if finite < len(losses):
             right.plot(finite - 1, losses[finite - 1], "x", color=colour, markersize=9, markeredgewidth=2)
             right.annotate("infinite from here", (finite - 1, losses[finite - 1]), (9, -3), textcoords="offset points", color=colour)
-    right.set(yscale="log", xlabel="step", ylabel="training loss")
+    right.set(yscale="log", xlabel="step", ylabel="training loss", ylim=(None, 1e7))
     right.set_title("How the net learns", loc="left")
-    for axes, corner in ((left, "upper right"), (right, "lower left")):
+    for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False, fontsize=9, loc=corner)
+        axes.legend(frameon=False, fontsize=9, loc="upper right")
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=120)
 

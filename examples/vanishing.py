@@ -23,7 +23,7 @@ from bpjax.inspect import Monitor
 from bpjax.models.digits import classification_loss
 from bpjax.training import create_state, run_steps
 
-DEPTH, WIDTH, BATCH, EPOCHS = 20, 48, 240, 28
+DEPTH, WIDTH, BATCH, EPOCHS = 20, 48, 240, 40
 PICTURE = Path(__file__).parent.parent / "runs" / "vanishing.png"
 
 
@@ -119,12 +119,13 @@ def draw(results, file=PICTURE):
     right.axhline(np.log(10), color="grey", linewidth=0.8, linestyle=":")
     beside = {"xytext": (0, -4), "textcoords": "offset points", "ha": "right", "va": "top"}
     right.annotate("guessing", (len(losses), np.log(10)), color="grey", fontsize=8, **beside)
-    right.set(xlabel="step", ylabel="training loss", ylim=(0, 2.9))
+    right.set(xlabel="step", ylabel="training loss", ylim=(0, 3.6))
     right.set_title(f"How {DEPTH} layers learn", loc="left")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False, fontsize=9)
+    left.legend(frameon=False, fontsize=9, loc="lower right")
+    right.legend(frameon=False, fontsize=9, loc="upper right")
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=120)
 
