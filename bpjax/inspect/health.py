@@ -44,7 +44,7 @@ class Health:
         outgoing: norm of the delta that it passes on to those before it, (M,); 0 where it stands first.
         dead: share of the units behind its ReLUs (and their kin) where the slope is 0 for every example, (M,); NaN without a ReLU.
         saturated: share of the values behind its sigmoids and tanhs where the slope is under 8 % of the steepest, (M,); NaN without one.
-        nonfinite_forward: how many NaN and infinities stand in its output, or behind its activation if those are more, (M,).
+        nonfinite_forward: how many NaN and infinities stand in what it hands on, behind its activation, (M,).
         nonfinite_backward: how many stand in its delta, and how many of its gradients hold any, (M,).
         nonfinite_input: how many stand in the arguments that are not differentiated, ().
         weight, gradient, update: norms of each parameter, of its gradient and of its last change, (P,); update is NaN unless given.
@@ -134,11 +134,13 @@ class _Probe:
     def prepare(self, prog, owners):
         self.modules = Modules(inlined(prog), owners)
         marked, self.places = self.modules.with_places()
+        handing_on = {place.module for place in self.places.values() if place.kind == "exit"}
+        ends = {name for name, place in self.places.items() if place.kind == "output" and place.module not in handing_on}
+        self.counted = ends | {name for name, place in self.places.items() if place.kind == "exit"}
         return marked
 
     def substitute(self, eqn, rule: Rule) -> Rule:
-        place = self._place(eqn)
-        return _Counted(rule) if place and place.kind != "entry" else rule
+        return _Counted(rule) if self._place(eqn) and eqn.params["name"] in self.counted else rule
 
     def _place(self, eqn):
         return self.places.get(eqn.params["name"]) if eqn.primitive.name == "name" else None
@@ -147,7 +149,7 @@ class _Probe:
         place = self._place(record.eqn)
         if place:
             seen = {"norm": _squared(dys[0])}
-            if place.kind != "entry":
+            if record.eqn.params["name"] in self.counted:
                 seen["forward"] = record.saved[1]
             if place.kind == "output":
                 seen["backward"] = _nonfinite(dys[0], seen["norm"])
@@ -208,7 +210,7 @@ class _Probe:
             outgoing=jnp.sqrt(column("entry norm")),
             dead=column("dead") / column("units"),
             saturated=column("flat") / column("values"),
-            nonfinite_forward=jnp.maximum(column("output forward"), column("exit forward")),
+            nonfinite_forward=column("output forward") + column("exit forward"),
             nonfinite_backward=column("output backward") + (jnp.stack(of_module) if order else 0.0),
             nonfinite_input=sum((_nonfinite(x, _squared(x)) for x in leaves), jnp.zeros(())),
             weight=_norms(params),
@@ -224,7 +226,7 @@ _SUMS = (
 
 
 class _Counted(Rule):
-    """The equation that names a module's output or exit; on the way it counts what is not finite there."""
+    """The equation that names what a module hands on; on the way it counts what is not finite there."""
 
     def __init__(self, rule: Rule):
         self.rule, self.name = rule, rule.name
