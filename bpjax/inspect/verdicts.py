@@ -137,7 +137,8 @@ class Series:
             self.reaches = self.delta / self.delta[:, -1:]
 
     def of_modules(self, of_parameters):
-        return np.stack([np.sqrt(np.sum(of_parameters[:, k] ** 2, 1)) for k in self.of], 1)
+        norms = [np.sqrt(np.sum(of_parameters[:, k] ** 2, 1)) for k in self.of]
+        return np.stack(norms, 1) if norms else np.zeros((len(of_parameters), 0))
 
 
 def first_nonfinite(health: Health) -> tuple[str, str] | None:

@@ -165,3 +165,10 @@ def test_a_net_of_one_module_can_be_shown(tmp_path):
     assert monitor.verdicts() == []
     assert "a" in monitor.table()
     monitor.draw(tmp_path / "health.png")
+
+
+def test_a_function_in_which_no_data_meets_a_parameter_has_an_empty_table(tmp_path):
+    monitor = inspect.Monitor()
+    monitor.record(inspect.health(lambda p: jnp.sum(p["a"]["w"] ** 2))({"a": {"w": jnp.ones(3)}}).health)
+    monitor.draw(tmp_path / "health.png")
+    assert len(monitor.table().splitlines()) == 2 and not monitor.verdicts()
