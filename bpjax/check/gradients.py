@@ -84,7 +84,7 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, broken, replay)
     numbers = engine.chosen_arguments(engine.argument_numbers(plain, argnums), args)
     chosen = [args[n] for n in numbers]
     flat, tree = jax.tree_util.tree_flatten_with_path(chosen)
-    floating = [_is_floating(x) for _, x in flat]
+    floating = [engine.jaxprs.is_floating(x) for _, x in flat]
     if not any(floating):
         raise TypeError(
             f"{title}: argument {', '.join(map(str, numbers))} holds no floating array to differentiate; choose others by argnums="
@@ -108,7 +108,7 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, broken, replay)
                     f"{title}: the function must return arrays, got a {type(strange[0]).__name__} among them "
                     "(has_aux=True takes (value, aux))"
                 )
-            outputs = [jnp.asarray(o) for o in outputs if _is_floating(o)]
+            outputs = [jnp.asarray(o) for o in outputs if engine.jaxprs.is_floating(o)]
             if not outputs:
                 raise TypeError(f"{title}: the function returns no floating array, so there is nothing to differentiate")
             return outputs
@@ -167,10 +167,6 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, broken, replay)
 def _head(title, dtype) -> str:
     where = f"{jax.default_backend()} · verdict in float64, arguments {dtype} · highest · jax {jax.__version__}"
     return f"{title}   {where}   3 oracles, {DIRECTIONS} directions"
-
-
-def _is_floating(x) -> bool:
-    return engine.jaxprs.is_arraylike(x) and jnp.issubdtype(jnp.result_type(x), jnp.floating)
 
 
 def _widened(x):

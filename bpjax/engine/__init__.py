@@ -20,7 +20,7 @@ from .modules import Modules, Place, inlined, key_name, leaf_name, owner_of, own
 from .op import Op, op, op_of, unrecognised
 from .replaced import Replacements
 from .rule import no_gradient, rule
-from .sweep import RULES, Record, Rule, Tape, Watch, live, rule_of, run, substituted_rules, sweep
+from .sweep import RULES, Record, Rule, Tape, Watch, Wrapped, checked, live, rule_of, run, substituted_rules, sweep
 from .unrolled import unrolled
 
 __all__ = [
@@ -37,9 +37,11 @@ __all__ = [
     "RuleError",
     "Tape",
     "Watch",
+    "Wrapped",
     "argument_numbers",
     "as_custom_vjp",
     "backprop",
+    "checked",
     "chosen_arguments",
     "grad",
     "gradient",

@@ -134,10 +134,6 @@ def _kind(x) -> str:
     return f"a {type(x).__name__}" + (f" of {len(x)}" if isinstance(x, tuple | list | dict) else "")
 
 
-def _differentiable(leaf) -> bool:
-    return jaxprs.is_arraylike(leaf) and not isinstance(leaf, bool) and jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
-
-
 def _pull(tape: Tape, cotangents: Sequence[Any], n: int, watch: Watch | None = None) -> list:
     """The cotangents of the `n` differentiated leaves, zeros where nothing arrived."""
     avals = [v.aval for v in tape.program.invars[-n:]] if n else []
@@ -157,7 +153,7 @@ def vjp(f: Callable, *primals, has_aux: bool = False, rules: Mapping | None = No
     2.0
     """
     leaves, tree = jax.tree.flatten(primals)
-    on = [_differentiable(leaf) for leaf in leaves]
+    on = [jaxprs.is_floating(leaf) for leaf in leaves]
     replaced = Replacements(rules, at)
     chosen = [path for (path, _), d in zip(jax.tree_util.tree_flatten_with_path(primals)[0], on) if d]
     value, aux, tape = _trace_and_run(f, leaves, tree, on, has_aux, replaced, owners(chosen, range(len(primals))))
@@ -304,7 +300,7 @@ def gradient(
     leaves, tree = jax.tree.flatten([args[n] for n in numbers])
     paths = [p for p, _ in jax.tree_util.tree_flatten_with_path([args[n] for n in numbers])[0]]
     for path, leaf in zip(paths, leaves):
-        if not _differentiable(leaf):
+        if not jaxprs.is_floating(leaf):
             what = jnp.result_type(leaf) if jaxprs.is_arraylike(leaf) else type(leaf).__name__
             raise TypeError(
                 "bpjax.grad differentiates floating arrays, "
@@ -392,9 +388,9 @@ def as_custom_vjp(f: Callable) -> Callable:
     def by_hand(*args, **kwargs):
         leaves, tree = jax.tree.flatten((args, kwargs))
         with_keywords = functools.wraps(f)(lambda args, kwargs: f(*args, **kwargs))
-        flat = _Flat(with_keywords, leaves, tree, list(map(_differentiable, leaves)), has_aux=False)
+        flat = _Flat(with_keywords, leaves, tree, list(map(jaxprs.is_floating, leaves)), has_aux=False)
         program, inputs = flat.program, [*flat.consts, *flat.differentiated]  # what f closes over comes first, and is differentiated too
-        on = list(map(_differentiable, inputs))
+        on = list(map(jaxprs.is_floating, inputs))
         shapes = list(map(jnp.shape, inputs))
 
         @jax.custom_vjp

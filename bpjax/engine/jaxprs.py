@@ -90,6 +90,11 @@ def is_ref(aval) -> bool:
     return hasattr(aval, "inner_aval")
 
 
+def is_floating(x) -> bool:
+    """What can be differentiated: an array or a number of a real floating type."""
+    return is_arraylike(x) and jnp.issubdtype(jnp.result_type(x), jnp.floating)
+
+
 def zeros(aval) -> jax.Array:
     """Zeros of an equation variable's type; for PRNG keys, some key."""
     if jnp.issubdtype(aval.dtype, jax.dtypes.prng_key):
@@ -250,12 +255,12 @@ def _as_jaxpr(old, prog: Program):
     return core.ClosedJaxpr(inner, []) if hasattr(old, "consts") else inner
 
 
-def renamed(eqn, invars: Sequence[Any], outvars: Sequence[Any], around=None) -> Any:
-    """The equation on other variables; `around` is the equation that held it, whose module and line it then carries."""
+def renamed(eqn, invars: Sequence[Any], outvars: Sequence[Any], around: Sequence[Any] = ()) -> Any:
+    """The equation on other variables; with `around`, the equations that held it from the outside in, it carries their modules and line."""
     info = eqn.source_info
-    if around is not None:
-        outer = around.source_info
-        traceback = outer.traceback if _is_of_jax(around) else info.traceback
+    for holder in reversed(around):
+        outer = holder.source_info
+        traceback = outer.traceback if _is_of_jax(holder) else info.traceback
         info = info.replace(name_stack=outer.name_stack + info.name_stack, traceback=traceback)
     return eqn.replace(invars=list(invars), outvars=list(outvars), source_info=info)
 

@@ -64,9 +64,7 @@ def _inlined(prog: Program, is_kept, invars: Sequence[Any]) -> Program:
                 env.update(zip(eqn.outvars, values))
                 continue
             outvars = [jaxprs.variable(v.aval) for v in eqn.outvars]
-            new = jaxprs.renamed(eqn, map(read, eqn.invars), outvars)
-            for holder in reversed(around):
-                new = jaxprs.renamed(new, new.invars, new.outvars, holder)
+            new = jaxprs.renamed(eqn, map(read, eqn.invars), outvars, around)
             eqns.append(jaxprs.with_inner(new, [fresh(p) for p in jaxprs.inner_programs(eqn)]))
             env.update(zip(eqn.outvars, outvars))
         return [read(v) for v in inner.outvars]

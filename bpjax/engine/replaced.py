@@ -11,7 +11,7 @@ from .jaxprs import Program
 from .modules import Modules, inlined
 from .op import Op, op_of, unrecognised
 from .rule import Equation
-from .sweep import Record, Rule, checked, source_of, substituted_rules
+from .sweep import Record, Rule, Wrapped, checked, source_of, substituted_rules
 
 
 class Replacements:
@@ -158,21 +158,12 @@ class _Replaced(Rule):
         return [out if on else None for on in record.active]
 
 
-class _Delta(Rule):
+class _Delta(Wrapped):
     """A named place whose delta goes through the user's functions."""
 
     def __init__(self, rule: Rule, place: str, functions: Sequence[Callable]):
-        self.rule, self.name, self.functions = rule, f"at {place!r}", functions
-        self.source = source_of(functions[0])
-
-    def active_outputs(self, eqn, active):
-        return self.rule.active_outputs(eqn, active)
-
-    def forward(self, eqn, values, active, keep=None):
-        return self.rule.forward(eqn, values, active, keep)
-
-    def remember(self, eqn, values, outputs, active, saved):
-        return self.rule.remember(eqn, values, outputs, active, saved)
+        super().__init__(rule)
+        self.name, self.source, self.functions = f"at {place!r}", source_of(functions[0]), functions
 
     def backward(self, record, dys, watch):
         (delta,) = dys

@@ -49,6 +49,25 @@ class Rule:
         raise NotImplementedError
 
 
+class Wrapped(Rule):
+    """A rule that does as another one does. Subclasses override what they add."""
+
+    def __init__(self, rule: Rule):
+        self.rule, self.name, self.source = rule, rule.name, rule.source
+
+    def active_outputs(self, eqn, active):
+        return self.rule.active_outputs(eqn, active)
+
+    def forward(self, eqn, values, active, keep=None):
+        return self.rule.forward(eqn, values, active, keep)
+
+    def remember(self, eqn, values, outputs, active, saved):
+        return self.rule.remember(eqn, values, outputs, active, saved)
+
+    def backward(self, record, dys, watch):
+        return self.rule.backward(record, dys, watch)
+
+
 RULES: dict[str, Rule] = {}
 
 

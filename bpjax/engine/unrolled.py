@@ -33,9 +33,7 @@ def unrolled(prog: Program, inputs: Sequence[Any]) -> Line:
 
     def emit(eqn, invars, around, loop):
         outvars = [jaxprs.variable(v.aval) for v in eqn.outvars]
-        new = jaxprs.renamed(eqn, invars, outvars)
-        for holder in reversed(around):
-            new = jaxprs.renamed(new, invars, outvars, holder)
+        new = jaxprs.renamed(eqn, invars, outvars, around)
         values.update(zip(outvars, jaxprs.bind(new, [value(v) for v in invars])))
         eqns.append(new)
         steps.append(loop)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import engine
-from ..engine import Modules, Rule, inlined, jaxprs, leaf_name, live, owner_of, owners, run, substituted_rules, sweep
+from ..engine import Modules, Rule, Wrapped, inlined, jaxprs, leaf_name, live, owner_of, owners, run, substituted_rules, sweep
 from ..engine.jaxprs import Literal, Program
 
 OUTSIDE = "(before any module)"
@@ -94,7 +94,7 @@ class _Traced:
         flat, self.tree = jax.tree_util.tree_flatten_with_path(chosen)
         self.names = [leaf_name(path, numbers) for path, _ in flat]
         for name, (_, x) in zip(self.names, flat):
-            if not (jaxprs.is_arraylike(x) and jnp.issubdtype(jnp.result_type(x), jnp.floating)):
+            if not jaxprs.is_floating(x):
                 kind = jnp.result_type(x) if jaxprs.is_arraylike(x) else type(x).__name__
                 raise TypeError(f"cost: {name} is {kind}, and no gradient is taken of it: choose other arguments by argnums=")
         self.parameters = [jnp.asarray(x) for _, x in flat]
@@ -208,20 +208,12 @@ class _Traced:
 _MARK = "bpjax.cost."
 
 
-class _Marked(Rule):
+class _Marked(Wrapped):
     """A rule whose backward is traced under a scope of its own."""
 
     def __init__(self, rule: Rule, mark: str):
-        self.rule, self.mark, self.name, self.source = rule, mark, rule.name, rule.source
-
-    def active_outputs(self, eqn, active):
-        return self.rule.active_outputs(eqn, active)
-
-    def forward(self, eqn, values, active, keep=None):
-        return self.rule.forward(eqn, values, active, keep)
-
-    def remember(self, eqn, values, outputs, active, saved):
-        return self.rule.remember(eqn, values, outputs, active, saved)
+        super().__init__(rule)
+        self.mark = mark
 
     def backward(self, record, dys, watch):
         with jax.named_scope(self.mark):

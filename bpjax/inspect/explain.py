@@ -86,7 +86,7 @@ def explain(
             "update": [_update(replay, name, new[name]) for name in replay.parameters],
             "network": network_of(replay, new),
         })  # fmt: skip
-        args = _updated(args, numbers, replay.parameters, new)
+        args = _updated(args, numbers, new)
     return Explanation(title, learning_rate, _modules(f, given, kwargs, argnums, has_aux, replay.bare), shown)
 
 
@@ -166,19 +166,15 @@ def _update(replay: Replay, parameter: str, new) -> dict:
     return {"module": owner_of(parameter), "weight": parameter, "old": _text(old), "gradient": _text(gradient), "new": _text(new)}
 
 
-def _updated(args: Sequence[Any], numbers: Sequence[int], old: dict, new: dict) -> list:
+def _updated(args: Sequence[Any], numbers: Sequence[int], new: dict) -> list:
     """The arguments with the new weights in place of the old ones."""
     flat, tree = jax.tree_util.tree_flatten([args[n] for n in numbers])
     fresh = iter(new.values())
-    chosen = jax.tree.unflatten(tree, [next(fresh) if _is_floating(x) else x for x in flat])
+    chosen = jax.tree.unflatten(tree, [next(fresh) if jaxprs.is_floating(x) else x for x in flat])
     args = list(args)
     for n, value in zip(numbers, chosen):
         args[n] = value
     return args
-
-
-def _is_floating(x) -> bool:
-    return jaxprs.is_arraylike(x) and jnp.issubdtype(jnp.result_type(x), jnp.floating)
 
 
 def _text(x) -> str:
@@ -186,7 +182,7 @@ def _text(x) -> str:
     if jnp.issubdtype(jnp.result_type(x), jax.dtypes.prng_key):
         return f"{jnp.result_type(x)}{list(jnp.shape(x))}"
     x = np.asarray(x)
-    if not _is_floating(x):
+    if not jaxprs.is_floating(x):
         return str(x.tolist()) if x.size <= WHOLE else f"{x.dtype.name}{list(x.shape)}"
     x = np.asarray(x, np.float64)
     if x.size <= WHOLE:
@@ -202,7 +198,7 @@ def _nested(x: np.ndarray) -> str:
 
 def _decimal(x: float) -> str:
     """Six decimals, or six digits where those would show nothing."""
-    return f"{x:.6f}" if x == 0 or 1e-3 <= abs(x) < 1e6 else f"{x:.6e}" if not 1e-6 <= abs(x) < 1e6 else f"{x:.6f}"
+    return f"{x:.6f}" if x == 0 or 1e-6 <= abs(x) < 1e6 else f"{x:.6e}"
 
 
 def _grouped(rows: list[dict], columns: Sequence[str]) -> list[str]:

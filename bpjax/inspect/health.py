@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from .. import engine
-from ..engine import Modules, Replacements, Rule, Watch, inlined, jaxprs, leaf_name, op_of, owner_of, substituted_rules
-from ..engine.sweep import checked
+from ..engine import Modules, Replacements, Rule, Watch, Wrapped, checked, inlined, jaxprs, leaf_name, owner_of, substituted_rules
+from .replay import name_of
 
 SKETCH = 8  # sums over so many parts of each parameter's gradient: enough to see whether it keeps its direction
 
@@ -134,9 +134,12 @@ class _Probe:
     def prepare(self, prog, owners):
         self.modules = Modules(inlined(prog), owners)
         marked, self.places = self.modules.with_places()
-        handing_on = {place.module for place in self.places.values() if place.kind == "exit"}
-        ends = {name for name, place in self.places.items() if place.kind == "output" and place.module not in handing_on}
-        self.counted = ends | {name for name, place in self.places.items() if place.kind == "exit"}
+        self.handing_on = {place.module for place in self.places.values() if place.kind == "exit"}
+        self.counted = {
+            name
+            for name, place in self.places.items()
+            if place.kind == ("exit" if place.module in self.handing_on else "output")
+        }
         return marked
 
     def substitute(self, eqn, rule: Rule) -> Rule:
@@ -158,8 +161,7 @@ class _Probe:
 
     def _activation(self, record, dy) -> dict | None:
         """Of an activation: its units with slope 0 everywhere, its values where it is flat. The slope: what its rule makes of ones."""
-        op = op_of(record.rule)
-        name = op.__name__ if op else jaxprs.function_name(record.eqn) or record.eqn.primitive.name
+        name = name_of(record.eqn, record.rule)
         if sum(record.active) != 1 or name not in _CUTS_OFF and name not in _FLATTENS:
             return None
         home = self.home(record.eqn)
@@ -184,13 +186,10 @@ class _Probe:
         """Everything that was seen, added up by module."""
         order = self.modules.order
         sums = {module: dict.fromkeys(_SUMS, 0.0) for module in order}
-        has_exit = set()
         for record, seen in found:
             place = self._place(record.eqn)
             for kind, part in seen.items():
                 sums[place.module if place else self.home(record.eqn)][f"{place.kind} {kind}" if place else kind] += jnp.sum(part)
-            if place and place.kind == "exit":
-                has_exit.add(place.module)
 
         def column(kind):
             return jnp.stack(_alike([sums[m][kind] for m in order])) if order else jnp.zeros(0)
@@ -199,14 +198,14 @@ class _Probe:
         bad = [jnp.where(jnp.isfinite(n), 0.0, 1.0) for n in gradient]
         of_module = [sum((b for b, name in zip(bad, self.parameters) if owner_of(name) == m), jnp.zeros(())) for m in order]
         delta = jnp.sqrt(column("output norm"))
-        leaves = [x for x in jax.tree.leaves(others) if jaxprs.is_arraylike(x) and jnp.issubdtype(jnp.result_type(x), jnp.floating)]
+        leaves = [x for x in jax.tree.leaves(others) if jaxprs.is_floating(x)]
         return Health(
             modules=tuple(order),
             parameters=tuple(self.parameters),
             sizes=tuple(math.prod(shape) for shape in self.every_shape),
             value=_wide(jnp.asarray(value)),
             delta=delta,
-            incoming=jnp.where(jnp.array([m in has_exit for m in order], bool), jnp.sqrt(column("exit norm")), delta),
+            incoming=jnp.where(jnp.array([m in self.handing_on for m in order], bool), jnp.sqrt(column("exit norm")), delta),
             outgoing=jnp.sqrt(column("entry norm")),
             dead=column("dead") / column("units"),
             saturated=column("flat") / column("values"),
@@ -225,14 +224,8 @@ _SUMS = (
 )  # fmt: skip
 
 
-class _Counted(Rule):
+class _Counted(Wrapped):
     """The equation that names what a module hands on; on the way it counts what is not finite there."""
-
-    def __init__(self, rule: Rule):
-        self.rule, self.name = rule, rule.name
-
-    def active_outputs(self, eqn, active):
-        return self.rule.active_outputs(eqn, active)
 
     def forward(self, eqn, values, active, keep=None):
         outputs, saved = self.rule.forward(eqn, values, active, keep)

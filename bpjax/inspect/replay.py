@@ -21,7 +21,7 @@ class Replay:
         names: what the function's inputs are called: parameters by path, other arguments by the name in the signature.
         modules: to which module each variable belongs.
         records: the differentiated equations, in the order of the forward pass.
-        dys, dxs: for the position of an equation in `records` the cotangents of its outputs and of its inputs.
+        dys, dxs: by equation, where a cotangent arrives: the cotangents of its outputs and of its inputs.
         deltas: the cotangent of each variable; gradients: of each parameter, by name.
     """
 
@@ -30,7 +30,7 @@ class Replay:
         if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((args, kwargs))):
             raise TypeError("the function is run equation by equation at real values, but an argument is traced: call this outside of jit")
         flat, tree = jax.tree_util.tree_flatten_with_path([args[n] for n in numbers])
-        floating = [jaxprs.is_arraylike(x) and jnp.issubdtype(jnp.result_type(x), jnp.floating) for _, x in flat]
+        floating = [jaxprs.is_floating(x) for _, x in flat]
         signature = _argument_names(f, args, kwargs)
         self.bare = {f"argument {n}": signature[n] for n in numbers}  # arguments that are one array go by their name
         names = [self.bare.get(name, name) for name in (leaf_name(path, numbers) for path, _ in flat)]
@@ -79,7 +79,7 @@ class Replay:
         outputs, tape = run(self.program, self.inputs, active)
         self.records = tape.records
         ones = [jnp.ones(jnp.shape(o), jnp.result_type(o)) for o in outputs]
-        found = sweep(tape, ones, Watch(lambda record, dys, dxs: observe(record, dys, dxs)))
+        found = sweep(tape, ones, Watch(observe))
         self.deltas = {v: d for v, d in zip(self.program.outvars, ones) if not isinstance(v, Literal)}
         for record in self.records:
             self.deltas.update((v, dy) for v, dy in zip(record.eqn.outvars, self.dys.get(record.eqn, ())) if dy is not None)
@@ -97,12 +97,15 @@ class Replay:
 
 def function_of(eqn, rule=None) -> str:
     """What an equation is called: the op, the function under `custom_jvp` or `jit`, or the primitive."""
-    op = op_of(rule or rule_of(eqn))
-    return f"F.{op.__name__}" if op and op.__module__.startswith("bpjax.") else op.__name__ if op else _plain_name(eqn)
+    rule = rule or rule_of(eqn)
+    op = op_of(rule)
+    return ("F." if op and op.__module__.startswith("bpjax.") else "") + name_of(eqn, rule)
 
 
-def _plain_name(eqn) -> str:
-    return jaxprs.function_name(eqn) or eqn.primitive.name
+def name_of(eqn, rule) -> str:
+    """The same without the `F.` of bpjax's own ops."""
+    op = op_of(rule)
+    return op.__name__ if op else jaxprs.function_name(eqn) or eqn.primitive.name
 
 
 def _argument_names(f, args, kwargs) -> list[str]:

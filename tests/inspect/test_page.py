@@ -365,7 +365,8 @@ def test_a_large_model_shows_its_modules_and_no_drawing(visit, pages):
     assert "B" in modules[0]["saved, hand"] and page.locator("#modules .gauge i").count() >= 3 * len(modules)
     assert not page.is_visible("#forward table") and not page.is_visible("#backward table")
     page.click("#forward summary")
-    assert "conv1" in text_of(page, "#forward") and page.is_visible("#forward table")
+    page.wait_for_selector("#forward table", state="visible")
+    assert "conv1" in text_of(page, "#forward")
 
 
 def test_among_many_edges_only_those_of_the_chosen_unit_are_labelled(visit):
