@@ -3,7 +3,7 @@
 `bpjax.grad` runs the hand-written rules, `jax.grad` differentiates the plain formulas, and each checks the other.
 """
 
-from . import functional, inspect, nn
+from . import functional, inspect, interop, nn
 from . import rules as _rules  # noqa: F401  the primitives' rules
 from .check import check_custom_vjp, check_gradients
 from .engine import GradientError, NoRuleError, RuleError, as_custom_vjp, backprop, grad, op, rule, tag, value_and_grad, vjp
@@ -13,5 +13,5 @@ __version__ = "0.1.0"
 
 __all__ = [
     "GradientError", "NoRuleError", "RuleError", "as_custom_vjp", "backprop", "check_custom_vjp", "check_gradients", "cost",
-    "explain", "find_nan", "functional", "grad", "inspect", "nn", "op", "rule", "tag", "value_and_grad", "vjp",
+    "explain", "find_nan", "functional", "grad", "inspect", "interop", "nn", "op", "rule", "tag", "value_and_grad", "vjp",
 ]

@@ -20,3 +20,13 @@ def x64():
     """Turns float64 on for one test."""
     with jax.enable_x64(True):
         yield
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How many planted mistakes were caught, and what was held against PyTorch."""
+    properties = [p for report in terminalreporter.stats.get("passed", []) for p in getattr(report, "user_properties", ())]
+    planted, caught = (sum(value for name, value in properties if name == kind) for kind in ("planted", "caught"))
+    if planted:
+        terminalreporter.write_line(f"planted mistakes: {caught} of {planted} caught, {caught / planted:.1%}")
+    if names := [value for name, value in properties if name == "parity"]:
+        terminalreporter.write_line(f"as PyTorch: {len(set(names))} classes and functions, {len(names)} cases")

@@ -2,17 +2,10 @@
 
 from .activation import elu, gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, softplus, tanh
 from .convolution import conv2d
+from .cross_entropy import cross_entropy, nll_loss
 from .dropout import dropout
 from .linear import bilinear, flatten, identity, linear
-from .loss import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    huber_loss,
-    l1_loss,
-    mse_loss,
-    nll_loss,
-)
+from .loss import binary_cross_entropy, binary_cross_entropy_with_logits, huber_loss, l1_loss, mse_loss
 from .normalization import batch_norm, batch_norm_statistics, layer_norm, rms_norm
 from .pooling import max_pool2d
 from .recurrent import rnn_tanh

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
+from .checks import at_least_float32
 
 
 @op(static=("normalized_shape", "eps"))
@@ -35,9 +36,9 @@ def _(input, normalized_shape, weight, bias, eps):
 def _(saved, dy):
     x, mu, r, gamma = saved["x"], saved["mu"], saved["r"], saved["gamma"]
     axes, leading = _axes(saved["shape"], x.ndim)
-    g = _at_least_float32(dy)
+    g = at_least_float32(dy)
     h = g if gamma is None else g * gamma
-    x_hat = (_at_least_float32(x) - mu) * r
+    x_hat = (at_least_float32(x) - mu) * r
     dx = r * (h - h.mean(axes, keepdims=True) - x_hat * (h * x_hat).mean(axes, keepdims=True))
     dgamma = None if gamma is None else (g * x_hat).sum(leading).astype(gamma.dtype)
     dbeta = None if saved["beta"] is None else g.sum(leading).astype(saved["beta"])
@@ -46,7 +47,7 @@ def _(saved, dy):
 
 def _layer_norm(input, normalized_shape, weight, bias, eps):
     axes, _ = _axes(_checked("layer_norm", input, normalized_shape), input.ndim)
-    x = _at_least_float32(input)
+    x = at_least_float32(input)
     mu = x.mean(axes, keepdims=True)
     centred = x - mu
     r = lax.rsqrt((centred * centred).mean(axes, keepdims=True) + eps)
@@ -79,7 +80,7 @@ def _(input, normalized_shape, weight, eps):
 def _(saved, dy):
     r, gamma = saved["r"], saved["gamma"]
     axes, leading = _axes(saved["shape"], dy.ndim)
-    x, g = _at_least_float32(saved["x"]), _at_least_float32(dy)
+    x, g = at_least_float32(saved["x"]), at_least_float32(dy)
     h = g if gamma is None else g * gamma
     dx = r * (h - x * (r * r * (h * x).mean(axes, keepdims=True)))
     dgamma = None if gamma is None else (g * x * r).sum(leading).astype(gamma.dtype)
@@ -88,7 +89,7 @@ def _(saved, dy):
 
 def _rms_norm(input, normalized_shape, weight, eps):
     axes, _ = _axes(_checked("rms_norm", input, normalized_shape), input.ndim)
-    x = _at_least_float32(input)
+    x = at_least_float32(input)
     eps = float(jnp.finfo(input.dtype).eps) if eps is None else eps
     r = lax.rsqrt((x * x).mean(axes, keepdims=True) + eps)
     return _affine(x * r, weight, None, input.dtype), r
@@ -125,8 +126,8 @@ def _(input, running_mean, running_var, weight, bias, training, momentum, eps):
 def _(saved, dy):
     x, mu, r, gamma, (mean_dtype, var_dtype, bias_dtype) = (saved[k] for k in ("x", "mu", "r", "gamma", "dtypes"))
     axes, n = _but_channels(x)
-    g = _at_least_float32(dy)
-    x_hat = (_at_least_float32(x) - mu) * r
+    g = at_least_float32(dy)
+    x_hat = (at_least_float32(x) - mu) * r
     dbeta, dgamma = g.sum(axes, keepdims=True), (g * x_hat).sum(axes, keepdims=True)
     scale = r if gamma is None else r * _on_channels(gamma, x)
     if saved["training"]:
@@ -142,7 +143,7 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, eps):
     if input.ndim < 2:
         raise ValueError(f"batch_norm: expected an input of shape (N, C, *), got {input.shape}")
     axes, n = _but_channels(input)
-    x = _at_least_float32(input)
+    x = at_least_float32(input)
     if training:
         if n <= 1:
             raise ValueError(f"batch_norm: expected more than 1 value per channel when training, got input shape {input.shape}")
@@ -167,14 +168,10 @@ def batch_norm_statistics(input, running_mean, running_var, momentum=0.1):
     [[1.0], [1.5]]
     """
     axes, n = _but_channels(input)
-    x = _at_least_float32(lax.stop_gradient(input))
+    x = at_least_float32(lax.stop_gradient(input))
     mean, var = x.mean(axes), x.var(axes) * (n / max(n - 1, 1))
     new = ((1 - momentum) * old + momentum * now for old, now in ((running_mean, mean), (running_var, var)))
     return tuple(v.astype(old.dtype) for v, old in zip(new, (running_mean, running_var)))
-
-
-def _at_least_float32(x):
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _affine(x_hat, weight, bias, dtype):

@@ -6,9 +6,10 @@ from .. import functional
 from .activation import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from .containers import ModuleDict, ModuleList, Sequential
 from .convolution import Conv2d
+from .cross_entropy import CrossEntropyLoss, NLLLoss
 from .dropout import Dropout
 from .linear import Bilinear, Flatten, Identity, Linear
-from .loss import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss
+from .loss import BCELoss, BCEWithLogitsLoss, HuberLoss, L1Loss, MSELoss
 from .module import Buffer, Module, Parameter
 from .normalization import BatchNorm1d, LayerNorm, RMSNorm
 from .pooling import MaxPool2d
@@ -18,9 +19,6 @@ from .sparse import Embedding
 _sys.modules[__name__ + ".functional"] = functional  # `import bpjax.nn.functional as F`, as in PyTorch
 
 __all__ = [
-    "ELU",
-    "GELU",
-    "RNN",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
@@ -29,8 +27,10 @@ __all__ = [
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
+    "ELU",
     "Embedding",
     "Flatten",
+    "GELU",
     "HuberLoss",
     "Identity",
     "L1Loss",
@@ -46,6 +46,7 @@ __all__ = [
     "NLLLoss",
     "Parameter",
     "RMSNorm",
+    "RNN",
     "ReLU",
     "Sequential",
     "SiLU",

@@ -51,11 +51,8 @@ class Conv2d(Module):
         shape = self._shape(input)
         if len(shape) not in (3, 4) or shape[-3] != self.in_channels:
             expected = f"(N, {self.in_channels}, H, W) or ({self.in_channels}, H, W)"
-            raise ValueError(f"{self._where()}: expected input of shape {expected}, got shape {shape}")
-        try:
-            return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
-        except ValueError as error:
-            raise ValueError(f"{self._where()}: {error}") from None
+            raise ValueError(f"expected input of shape {expected}, got shape {shape}")
+        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
     def extra_repr(self):
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"

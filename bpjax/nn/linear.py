@@ -31,7 +31,7 @@ class Linear(Module):
     def forward(self, input):
         shape = self._shape(input)
         if not shape or shape[-1] != self.in_features:
-            raise ValueError(f"{self._where()}: expected input with last dimension {self.in_features}, got shape {shape}")
+            raise ValueError(f"expected input with last dimension {self.in_features}, got shape {shape}")
         return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self):
@@ -63,7 +63,7 @@ class Bilinear(Module):
         first, second = self._shape(input1), self._shape(input2)
         if first[-1:] != (self.in1_features,) or second[-1:] != (self.in2_features,) or first[:-1] != second[:-1]:
             expected = f"inputs (*, {self.in1_features}) and (*, {self.in2_features})"
-            raise ValueError(f"{self._where()}: expected {expected}, got {first} and {second}")
+            raise ValueError(f"expected {expected}, got {first} and {second}")
         return F.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self):

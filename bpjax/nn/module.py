@@ -43,10 +43,14 @@ class Parameter:
 
 
 class Buffer(Parameter):
-    """Declares an array that is not trained, such as BatchNorm's running mean: a shape and a number to start at, or an array."""
+    """Declares an array that is not trained, such as BatchNorm's running mean: a shape and a number to start at, or an array.
 
-    def __init__(self, shape, init=0.0, dtype=None):
+    A `constant` one, such as the class weights of a loss, stays as declared where no buffers are given.
+    """
+
+    def __init__(self, shape, init=0.0, dtype=None, *, constant=False):
         super().__init__(shape, init, dtype)
+        self.constant = constant
 
 
 def uniform(bound: float):
@@ -124,7 +128,7 @@ class Module:
                 other.pop(name, None)
         if registry is None:
             if hidden := [
-                v for v in _directly_in(value) if isinstance(v, Parameter) or isinstance(v, Module) and any(v._declared("_parameters"))
+                v for v in _directly_in(value) if isinstance(v, Parameter) or isinstance(v, Module) and any(v._declared("parameters"))
             ]:
                 raise TypeError(
                     f"{type(self).__name__}: {name!r} is a {type(value).__name__} that holds a {type(hidden[0]).__name__}, "
@@ -147,10 +151,13 @@ class Module:
         if name in self._parameters:
             return self._parameters[name] if binding is None else binding.params[self._paths[name]]
         if name in self._buffers:
+            declared = self._buffers[name]
+            if declared.constant and (binding is None or binding.buffers is None):
+                return declared.make(None)
             if binding is None:
-                return self._buffers[name]
+                return declared
             if binding.buffers is None:
-                raise ValueError(f"{self._where()}: needs its buffer {name!r}: give apply(..., buffers=model.init_buffers())")
+                raise self._name(ValueError(f"needs its buffer {name!r}: give apply(..., buffers=model.init_buffers())"))
             return binding.new_buffers[self._paths[name]]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -164,12 +171,15 @@ class Module:
         """Every module of the tree with its path, each once, under its first name."""
         yield from self._walk(prefix, set())
 
-    def _walk(self, path, seen):
-        if id(self) not in seen:
+    def _walk(self, path, seen: set | None):
+        """The tree with paths; with `seen`, each module once."""
+        if seen is not None:
+            if id(self) in seen:
+                return
             seen.add(id(self))
-            yield path, self
-            for name, child in self._modules.items():
-                yield from child._walk(_join(path, name), seen)
+        yield path, self
+        for name, child in self._modules.items():
+            yield from child._walk(_join(path, name), seen)
 
     def children(self) -> Iterator["Module"]:
         """The modules directly inside."""
@@ -177,26 +187,32 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Every declared parameter with its path, each once, under its first name."""
-        return self._declared("_parameters")
+        return self._declared("parameters")
+
+    def declared(self, kind: str) -> list[tuple[list[str], Parameter]]:
+        """The "parameters" or "buffers" of the tree, each with all its names: a tied one has several, the first of which counts."""
+        names: dict[int, tuple[list[str], Parameter]] = {}
+        for path, module in self._walk("", None):
+            for name, declared in getattr(module, "_" + kind).items():
+                names.setdefault(id(declared), ([], declared))[0].append(_join(path, name))
+        return list(names.values())
 
     def _declared(self, kind):
-        seen = set()
-        for path, module in self.named_modules():
-            for name, declared in getattr(module, kind).items():
-                if id(declared) not in seen:
-                    seen.add(id(declared))
-                    yield _join(path, name), declared
+        return ((names[0], declared) for names, declared in self.declared(kind))
 
     # -- values
 
-    def init(self, rng) -> dict:
-        """The parameters: nested dicts by attribute name. Each key is folded from its path, so adding a layer leaves the others alone."""
+    def init(self, rng, *sample_inputs, **kwargs) -> dict:
+        """The parameters: nested dicts by attribute name. Each key is folded from its path, so adding a layer leaves the others alone.
+
+        Lazy modules take their sizes from sample inputs (arrays, or `jax.ShapeDtypeStruct`), as `apply` would get them.
+        """
         _check_key(f"{type(self).__name__}.init", rng)
-        return _nested({path: p.make(_fold(rng, path)) for path, p in self.named_parameters()})
+        return nested({path: p.make(_fold(rng, path)) for path, p in self.named_parameters()})
 
     def init_buffers(self) -> dict:
         """What is not trained, in the same form."""
-        return _nested({path: b.make(None) for path, b in self._declared("_buffers")})
+        return nested({path: b.make(None) for path, b in self._declared("buffers")})
 
     def apply(self, params, *inputs, buffers=None, train=False, rng=None, **kwargs):
         """The output of `forward` with these parameters; with `buffers` given, `(output, new_buffers)`. Pure."""
@@ -209,7 +225,7 @@ class Module:
         if rng is not None:
             _check_key(type(self).__name__, rng)
         values = _checked(self, "parameters", dict(self.named_parameters()), params)
-        kept = None if buffers is None else _checked(self, "buffers", dict(self._declared("_buffers")), buffers)
+        kept = None if buffers is None else _checked(self, "buffers", dict(self._declared("buffers")), buffers)
         return self._copy(_Binding(values, kept, train, rng), "", {}, {})
 
     def _copy(self, binding, path, modules, paths):
@@ -236,7 +252,7 @@ class Module:
                     f"buffer {path!r} was assigned inside a scan, vmap, checkpoint or jit within forward, and its value cannot leave that. "
                     "Call this module outside of it, or return the new value from it and assign it there."
                 ) from None
-        return _nested(self._binding.new_buffers)
+        return nested(self._binding.new_buffers)
 
     @property
     def training(self) -> bool:
@@ -250,27 +266,24 @@ class Module:
         """
         binding = self._binding
         if binding is None or binding.rng is None:
-            raise ValueError(f"{self._where()}: is random in train mode and needs a key: give apply(..., rng=jax.random.key(0))")
+            raise self._name(ValueError("is random in train mode and needs a key: give apply(..., rng=jax.random.key(0))"))
         count = binding.counts[self._path] = binding.counts.get(self._path, -1) + 1
         return jax.random.fold_in(_fold(binding.rng, self._path), count)
 
     def __call__(self, *inputs, **kwargs):
         binding = self._binding
         if binding is None:
-            if next(self.named_parameters(), None) or next(self._declared("_buffers"), None):
+            if next(self.named_parameters(), None) or not all(b.constant for _, b in self._declared("buffers")):
                 raise RuntimeError(
                     f"{type(self).__name__} has parameters but is not bound to any: call model.apply(params, ...), or inside a forward "
                     "make it an attribute of the module (in a plain list or dict it is not seen: use nn.ModuleList, nn.ModuleDict)"
                 )
-            return self.forward(*inputs, **kwargs)
+            with self._named_errors():
+                return self.forward(*inputs, **kwargs)
         binding.active.append(self._path)
         try:
-            with self._scope():
+            with self._scope(), self._named_errors():
                 output = self.forward(*inputs, **kwargs)
-        except Exception as error:
-            if self._path and not any(note.startswith(_IN_MODULE) for note in getattr(error, "__notes__", ())):
-                error.add_note(f"{_IN_MODULE} {self._where()}")
-            raise
         finally:
             binding.active.pop()
         if self._path and is_naming():
@@ -285,13 +298,32 @@ class Module:
         inner = self._path[len(caller) + 1 :] if caller and self._path.startswith(caller + ".") else self._path
         return jax.named_scope(inner.replace(".", "/"))
 
+    @contextlib.contextmanager
+    def _named_errors(self):
+        """The path of the innermost module at the head of what is refused inside it, and as a note under other errors."""
+        try:
+            yield
+        except Exception as error:
+            self._name(error)
+            raise
+
+    def _name(self, error: Exception) -> Exception:
+        if not getattr(error, _NAMED, False):
+            with contextlib.suppress(AttributeError):  # an exception with slots
+                setattr(error, _NAMED, True)
+            if type(error) in (ValueError, TypeError, NotImplementedError) and len(error.args) == 1:
+                error.args = (f"{self._where()}: {error.args[0]}",)
+            elif self._path:
+                error.add_note(f"bpjax: in module {self._where()}")
+        return error
+
     def _where(self):
         return f'"{self._path}" ({type(self).__name__})' if self._path else type(self).__name__
 
     def _shape(self, input) -> tuple[int, ...]:
         """The shape of an input, which must be an array."""
         if not hasattr(input, "shape"):
-            raise TypeError(f"{self._where()}: expected an array, got a {type(input).__name__}: convert it with jnp.asarray")
+            raise TypeError(f"expected an array, got a {type(input).__name__}: convert it with jnp.asarray")
         return input.shape
 
     # -- printed as PyTorch prints it
@@ -313,7 +345,7 @@ class Module:
         return [(name, repr(child)) for name, child in self._modules.items()]
 
 
-_IN_MODULE = "bpjax: in module"
+_NAMED = "_bpjax_module_is_named"
 
 
 def _directly_in(value) -> list:
@@ -339,31 +371,33 @@ def _fold(rng, path):
     return jax.random.fold_in(rng, zlib.crc32(path.encode()))
 
 
-def _nested(flat: Mapping[str, Any]) -> dict:
-    nested: dict = {}
-    for path, value in flat.items():
+def nested(values: Mapping[str, Any]) -> dict:
+    """Values by path as nested dicts."""
+    tree: dict = {}
+    for path, value in values.items():
         *parents, name = path.split(".")
-        at = nested
+        at = tree
         for parent in parents:
             at = at.setdefault(parent, {})
         at[name] = value
-    return nested
+    return tree
 
 
-def _flat(nested, prefix="") -> dict:
-    if not isinstance(nested, Mapping):
-        return {prefix: nested}
-    flat = {}
-    for name, value in nested.items():
-        flat.update(_flat(value, _join(prefix, str(name))))
-    return flat
+def flat(tree, prefix="") -> dict:
+    """Nested dicts as values by path."""
+    if not isinstance(tree, Mapping):
+        return {prefix: tree}
+    values = {}
+    for name, value in tree.items():
+        values.update(flat(value, _join(prefix, str(name))))
+    return values
 
 
 def _checked(module, kind, declared, given) -> dict:
     """The values by path; every mismatch in one error."""
     if not isinstance(given, Mapping):
         raise TypeError(f"{type(module).__name__}: expected {kind} as nested dicts, as init makes them; got {type(given).__name__}")
-    values = _flat(given)
+    values = flat(given)
     wrong = [f"missing: {p} {d.shape}" for p, d in declared.items() if p not in values]
     wrong += [f"unexpected: {p}" for p in values if p not in declared]
     for path, d in declared.items():

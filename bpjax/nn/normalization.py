@@ -30,7 +30,7 @@ class LayerNorm(Module):
     def forward(self, input):
         shape = self._shape(input)
         if shape[-len(self.normalized_shape) :] != self.normalized_shape:
-            raise ValueError(f"{self._where()}: expected input ending in {self.normalized_shape}, got shape {shape}")
+            raise ValueError(f"expected input ending in {self.normalized_shape}, got shape {shape}")
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
@@ -60,7 +60,7 @@ class RMSNorm(Module):
     def forward(self, input):
         shape = self._shape(input)
         if shape[-len(self.normalized_shape) :] != self.normalized_shape:
-            raise ValueError(f"{self._where()}: expected input ending in {self.normalized_shape}, got shape {shape}")
+            raise ValueError(f"expected input ending in {self.normalized_shape}, got shape {shape}")
         return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self):
@@ -98,7 +98,7 @@ class BatchNorm1d(Module):
         shape = self._shape(input)
         if len(shape) not in (2, 3) or shape[1] != self.num_features:
             expected = f"(N, {self.num_features}) or (N, {self.num_features}, L)"
-            raise ValueError(f"{self._where()}: expected input of shape {expected}, got shape {shape}")
+            raise ValueError(f"expected input of shape {expected}, got shape {shape}")
         if not self.track_running_stats:
             return F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps)
         if not self.training:

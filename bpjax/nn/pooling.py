@@ -25,7 +25,7 @@ class MaxPool2d(Module):
     def forward(self, input):
         shape = self._shape(input)
         if len(shape) not in (3, 4):
-            raise ValueError(f"{self._where()}: expected input of shape (N, C, H, W) or (C, H, W), got shape {shape}")
+            raise ValueError(f"expected input of shape (N, C, H, W) or (C, H, W), got shape {shape}")
         return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices)
 
     def extra_repr(self):

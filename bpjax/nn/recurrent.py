@@ -56,14 +56,14 @@ class RNN(Module):
         shape = self._shape(input)
         if len(shape) not in (2, 3) or shape[-1] != self.input_size:
             expected = f"({'N, T' if self.batch_first else 'T, N'}, {self.input_size}) or (T, {self.input_size})"
-            raise ValueError(f"{self._where()}: expected input of shape {expected}, got shape {shape}")
+            raise ValueError(f"expected input of shape {expected}, got shape {shape}")
         swap = self.batch_first and len(shape) == 3
         x = input.swapaxes(0, 1) if swap else input
         shape = (self.num_layers * (1 + self.bidirectional), *x.shape[1:-1], self.hidden_size)
         if hx is None:
             hx = jnp.zeros(shape, x.dtype)
         elif hx.shape != shape:
-            raise ValueError(f"{self._where()}: expected hx of shape {shape}, got shape {hx.shape}")
+            raise ValueError(f"expected hx of shape {shape}, got shape {hx.shape}")
         states, last = iter(hx), []
         for i, suffixes in enumerate(self._suffixes):
             if i and self.dropout and self.training:

@@ -49,7 +49,7 @@ class Embedding(Module):
     def forward(self, input):
         shape = self._shape(input)
         if not jnp.issubdtype(input.dtype, jnp.integer):
-            raise TypeError(f"{self._where()}: expected integer indices, got {input.dtype} of shape {shape}")
+            raise TypeError(f"expected integer indices, got {input.dtype} of shape {shape}")
         return F.embedding(input, self.weight, self.padding_idx)
 
     def extra_repr(self):

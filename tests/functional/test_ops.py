@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from op_cases import CASES
+from verdict import assert_same, norm, planted_and_caught
 
 import bpjax
 import bpjax.functional as F
@@ -18,17 +19,6 @@ one_per_op = pytest.mark.parametrize("case", [c for c in CASES if c.first], ids=
 def float64():
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
         yield
-
-
-def norm(x):
-    return float(np.linalg.norm(np.asarray(x, np.float64).ravel()))
-
-
-def assert_same(hand, auto, dy_size=1.0, relative=1e-10, absolute=1e-13):
-    whole = max(dy_size, *(norm(a) for a in auto))
-    for i, (h, a) in enumerate(zip(hand, auto, strict=True)):
-        assert h.shape == a.shape and h.dtype == a.dtype
-        assert norm(h - a) <= relative * norm(a) + absolute * whole, f"argument {i}: off by {norm(h - a)} of {norm(a)}"
 
 
 @pytest.fixture
@@ -54,7 +44,7 @@ def cotangents(y):
 
 
 @each
-def test_hand_is_auto(case, called):
+def test_hand_is_auto(case, called, record_property):
     args = tuple(map(jnp.asarray, case.args))
     assert all(a.dtype == jnp.float64 for a in args)
 
@@ -65,11 +55,13 @@ def test_hand_is_auto(case, called):
         return y, formula, {n: (back(dy), auto(dy)) for n, dy in cotangents(y).items()}
 
     y, formula, results = program(*args)
-    assert set(called) == {case.op}, "the sweep did not recognise the op"
+    if isinstance(getattr(F, case.op), Op):
+        assert set(called) == {case.op}, "the sweep did not recognise the op"
     np.testing.assert_allclose(y, formula, rtol=1e-13, atol=1e-300)
     for name, (hand, auto) in results.items():
         assert all(np.isfinite(h).all() for h in hand)
         assert_same(hand, auto, 0.0 if name == "zero" else norm(cotangents(y)[name]))
+    assert not planted_and_caught(results["random"][1], norm(cotangents(y)["random"]), record_property)
 
 
 @one_per_op
@@ -78,7 +70,7 @@ def test_eager(case, called):
     y, back = bpjax.vjp(case.f, *args)
     dy = cotangents(y)["random"]
     assert_same(back(dy), jax.vjp(case.f, *args)[1](dy))
-    assert set(called) == {case.op}
+    assert set(called) == {case.op} or not isinstance(getattr(F, case.op), Op)
 
 
 @one_per_op
@@ -121,7 +113,7 @@ def test_in_a_scan(case, called):
 
     numbers = tuple(range(len(args)))
     hand, auto = jax.jit(lambda *a: [g(scanned, numbers)(*a) for g in (bpjax.grad, jax.grad)])(*args)
-    assert case.op in called
+    assert case.op in called or not isinstance(getattr(F, case.op), Op)
     assert_same(hand, auto)
 
 
@@ -164,8 +156,8 @@ def test_low_precision(case, dtype):
         assert norm(h - t) <= 2 * norm(o - t) + 2 * float(jnp.finfo(dtype).eps) * norm(t)
 
 
-def test_every_op_has_a_case():
-    assert {n for n in F.__all__ if isinstance(getattr(F, n), Op)} == {c.op for c in CASES}
+def test_every_function_has_cases():
+    assert {n for n in F.__all__ if n != "batch_norm_statistics"} == {c.op for c in CASES}  # which has no gradient
 
 
 def test_pytorchs_conventions_at_kinks():

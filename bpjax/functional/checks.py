@@ -1,0 +1,46 @@
+"""What a function refuses: every mismatch in one error, before JAX sees the arrays."""
+
+import jax.numpy as jnp
+
+
+def refuse(name, *problems, kind=ValueError):
+    """Raise one error that lists the problems; those that are None or False are none.
+
+    >>> refuse("linear", False, None)
+    >>> refuse("linear", "expected 2 axes, got 3", "expected a bias of shape (2,), got (3,)")
+    Traceback (most recent call last):
+    ValueError: linear: expected 2 axes, got 3; expected a bias of shape (2,), got (3,)
+    """
+    found = [p for p in problems if p]
+    if found:
+        raise kind(f"{name}: {'; '.join(found)}")
+
+
+def one_dtype(name, **arrays):
+    """Refuse arrays of several dtypes, as PyTorch does; None is no array.
+
+    >>> one_dtype("linear", input=jnp.ones(2), weight=jnp.ones((3, 2)), bias=None)
+    >>> one_dtype("linear", input=jnp.ones(2), weight=jnp.ones((3, 2), jnp.bfloat16))
+    Traceback (most recent call last):
+    TypeError: linear: expected one dtype, got input float32, weight bfloat16: convert with .astype
+    """
+    dtypes = {n: a.dtype for n, a in arrays.items() if a is not None}
+    if len(set(dtypes.values())) > 1:
+        raise TypeError(f"{name}: expected one dtype, got {', '.join(f'{n} {d}' for n, d in dtypes.items())}: convert with .astype")
+
+
+def floating(name, **arrays):
+    """Refuse what is not floating point; None is no array.
+
+    >>> floating("softmax", input=jnp.arange(3))
+    Traceback (most recent call last):
+    TypeError: softmax: expected a floating-point input, got int32: convert with .astype
+    """
+    for n, a in arrays.items():
+        if a is not None and not jnp.issubdtype(a.dtype, jnp.floating):
+            raise TypeError(f"{name}: expected a floating-point {n}, got {a.dtype}: convert with .astype")
+
+
+def at_least_float32(x):
+    """The array in float32 where it has less: what sums over many values are computed in."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))

@@ -1,0 +1,14 @@
+"""Sizes of windows: numbers as tuples, one for each axis of space."""
+
+
+def sizes(name, n, what, value):
+    """`value` as a tuple of n whole numbers: a number stands for n of them, and so does a sequence of one.
+
+    >>> sizes("conv2d", 2, "stride", 3), sizes("conv2d", 2, "stride", [1, 2])
+    ((3, 3), (1, 2))
+    """
+    given = tuple(value) if isinstance(value, tuple | list) else (value,)
+    given = given * n if len(given) == 1 else given
+    if len(given) != n or not all(hasattr(v, "__index__") and not isinstance(v, bool) for v in given):
+        raise ValueError(f"{name}: {what} must be a whole number or {n} of them, got {value!r}")
+    return tuple(int(v) for v in given)

@@ -1,0 +1,37 @@
+"""Every module, by hand and by JAX, over the list of cases."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from module_cases import CASES
+from module_cases.table import BPJAX, cotangents, program, pull, random_like
+from verdict import assert_same, norm, planted_and_caught
+
+import bpjax
+from bpjax import nn
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+
+def values(case, built):
+    if not isinstance(built, nn.Module):
+        return {}, {}
+    params, buffers = built.init(jax.random.key(0), *map(jnp.asarray, case.inputs)), built.init_buffers()
+    return (params, buffers) if case.keep else (random_like(params), random_like(buffers))
+
+
+@pytest.mark.parametrize("case", CASES, ids=[c.id for c in CASES])
+def test_hand_is_auto(case, record_property):
+    built = case.make(BPJAX)
+    params, buffers = values(case, built)
+    f, args = program(case, built, params, buffers, case.modes[0])
+
+    (y, hand, new), (formula, auto, _) = jax.jit(lambda *a: (pull(bpjax.vjp, f, a), pull(jax.vjp, f, a)))(*args)
+    hand, auto = jax.tree.leaves(hand), jax.tree.leaves(auto)
+    dy_size = max([norm(u) for u in cotangents(y)], default=1.0)
+    for h, a in zip(y, formula, strict=True):
+        np.testing.assert_allclose(h, a, rtol=1e-12, atol=1e-300)
+    assert jax.tree.structure(new) == jax.tree.structure(buffers)
+    assert_same(hand, auto, dy_size)
+    assert not planted_and_caught(auto, dy_size, record_property)
