@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from .. import engine
 from ..engine import Modules, Rule, Wrapped, inlined, jaxprs, leaf_name, live, owner_of, owners, run, substituted_rules, sweep
 from ..engine.jaxprs import Literal, Program
+from .tables import aligned
 
 OUTSIDE = "(before any module)"
 _FREE = {
@@ -46,11 +47,9 @@ class Cost(NamedTuple):
         total = ModuleCost("all", *(sum(column) for column in zip(*(m[1:] for m in self.modules))))
         head = ("module", "parameters", "FLOPs forward", "FLOPs backward", "saved, hand", "saved, auto")
         rows = [head, *([m.module, *(f"{n:,}" for n in m[1:])] for m in [*self.modules, total])]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-        lines = ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))) for row in rows]
         hand, auto = self.temporary_hand, self.temporary_auto
         ratio = f", {hand / auto:.3f} of it" if auto else ""
-        return "\n".join([*lines, f"compiled value and gradient, temporary bytes: hand {hand:,}, auto {auto:,}{ratio}"])
+        return "\n".join([*aligned(rows), f"compiled value and gradient, temporary bytes: hand {hand:,}, auto {auto:,}{ratio}"])
 
 
 def cost(f: Callable, *args, argnums: int | Sequence[int] = 0, has_aux: bool = False, **kwargs) -> Cost:
@@ -77,6 +76,11 @@ def cost(f: Callable, *args, argnums: int | Sequence[int] = 0, has_aux: bool = F
         for differentiate in (engine.value_and_grad, jax.value_and_grad)
     ]
     return Cost(traced.modules_costs(), *compiled)
+
+
+def module_costs(f, args, kwargs, argnums=0, has_aux=False) -> list[ModuleCost]:
+    """The modules' part of `cost`: nothing is compiled."""
+    return _Traced(f, args, kwargs, engine.chosen_arguments(engine.argument_numbers(f, argnums), args), has_aux).modules_costs()
 
 
 def saved_bytes(f, args, kwargs, argnums, has_aux) -> dict[str, tuple[int, int]]:

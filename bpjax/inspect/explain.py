@@ -17,6 +17,7 @@ from .formulas import backward_formula, expression, forward_formula
 from .health import health
 from .network import network_of
 from .replay import Replay, function_of
+from .tables import aligned
 
 WHOLE = 12  # arrays of up to so many numbers are shown whole
 
@@ -218,6 +219,4 @@ def _table(rows: list[dict]) -> list[str]:
     if not rows:
         return ["  (none)"]
     head = list(rows[0])
-    cells = [head, *([str(row[c]) for c in head] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    return ["  " + "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))) for row in cells]
+    return [f"  {line}" for line in aligned([head, *([str(row[c]) for c in head] for row in rows)])]

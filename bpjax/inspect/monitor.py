@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from .health import Health
+from .tables import aligned
 from .verdicts import Series, Thresholds, Verdict, verdicts
 
 
@@ -67,12 +68,10 @@ class Monitor:
             numbers[1] = numbers[1] if s.outgoing[-1, m] or m else np.nan  # the first one passes nothing on
             cells = [f"{x:.2e}" if np.isfinite(x) else "-" for x in numbers] + [f"{x:.0%}" if np.isfinite(x) else "-" for x in shares]
             rows.append((module, *cells, str(bad), kinds))
-        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         first, last = recent[0][0], recent[-1][0]
         lines = [f"health at steps {first} to {last}, loss {np.median(s.value):.4g}"]
-        lines += ["  " + "  ".join(c.ljust(w) if i in (0, 8) else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))).rstrip()
-                  for row in rows]  # fmt: skip
-        return "\n".join([*lines, *(f"  {v}" for v in found)])
+        lines += [f"  {line}" for line in (*aligned(rows, left=(0, 8)), *map(str, found))]
+        return "\n".join(lines)
 
     def write_json_lines(self, file: str | Path) -> None:
         """One line for each step: its loss, and for each module every statistic (null where there is none)."""

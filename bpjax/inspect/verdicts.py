@@ -9,6 +9,8 @@ import numpy as np
 from ..engine import owner_of
 from .health import Health
 
+_NAMES = ("modules", "parameters", "sizes")  # of the fields of Health, those that are not numbers of a step
+
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
@@ -124,7 +126,7 @@ class Series:
     def __init__(self, healths: Sequence[Health], t: Thresholds):
         self.modules, self.parameters = healths[-1].modules, healths[-1].parameters
         for field in dataclasses.fields(Health):
-            if field.name not in ("modules", "parameters", "sizes"):
+            if field.name not in _NAMES:
                 setattr(self, field.name, np.stack([np.asarray(getattr(h, field.name), np.float64) for h in healths]))
         owner = np.array([owner_of(name) for name in self.parameters])
         self.of = [owner == m for m in self.modules]
@@ -176,7 +178,7 @@ def _nonfinite(steps, s):
 
 
 def _at(s, t):
-    fields = {f.name: getattr(s, f.name)[t] for f in dataclasses.fields(Health) if f.name not in ("modules", "parameters", "sizes")}
+    fields = {f.name: getattr(s, f.name)[t] for f in dataclasses.fields(Health) if f.name not in _NAMES}
     return Health(modules=s.modules, parameters=s.parameters, sizes=(), **fields)
 
 

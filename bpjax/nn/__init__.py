@@ -3,18 +3,22 @@
 import sys as _sys
 
 from .. import functional
+from . import init
 from .activation import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
-from .containers import ModuleDict, ModuleList, Sequential
+from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .convolution import Conv2d
 from .cross_entropy import CrossEntropyLoss, NLLLoss
 from .dropout import Dropout
+from .lazy import LazyLinear
 from .linear import Bilinear, Flatten, Identity, Linear
 from .loss import BCELoss, BCEWithLogitsLoss, HuberLoss, L1Loss, MSELoss
-from .module import Buffer, Module, Parameter
+from .module import Binding, Buffer, Lazy, Module, Parameter
 from .normalization import BatchNorm1d, LayerNorm, RMSNorm
 from .pooling import MaxPool2d
 from .recurrent import RNN
+from .repeat import Repeat
 from .sparse import Embedding
+from .summary import ModuleSummary, Summary, summary
 
 _sys.modules[__name__ + ".functional"] = functional  # `import bpjax.nn.functional as F`, as in PyTorch
 
@@ -23,6 +27,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "Bilinear",
+    "Binding",
     "Buffer",
     "Conv2d",
     "CrossEntropyLoss",
@@ -35,6 +40,8 @@ __all__ = [
     "Identity",
     "L1Loss",
     "LayerNorm",
+    "Lazy",
+    "LazyLinear",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -43,16 +50,23 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "ModuleSummary",
     "NLLLoss",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "RMSNorm",
     "RNN",
     "ReLU",
+    "Repeat",
     "Sequential",
     "SiLU",
     "Sigmoid",
     "Softmax",
     "Softplus",
+    "Summary",
     "Tanh",
     "functional",
+    "init",
+    "summary",
 ]

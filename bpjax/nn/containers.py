@@ -1,11 +1,89 @@
-"""Sequential, ModuleList, ModuleDict."""
+"""Containers: Sequential, ModuleList, ModuleDict, ParameterList, ParameterDict."""
 
 from collections.abc import Iterable, Mapping
 
-from .module import Module
+from .module import Module, Parameter
 
 
-class Sequential(Module):
+class _List(Module):
+    """What the lists share: entries named 0, 1, 2, ... in `_entries()`, each checked by `_entry`."""
+
+    def _entries(self) -> dict:
+        return self._modules
+
+    def _entry(self, value):
+        return _module(self, value)
+
+    def _set(self, entries):
+        """Have these entries, named anew."""
+        self._entries().clear()
+        for i, value in enumerate(entries):
+            setattr(self, str(i), value)
+        return self
+
+    def append(self, value):
+        """Add one at the end."""
+        setattr(self, str(len(self)), self._entry(value))
+        return self
+
+    def extend(self, values):
+        """Add several at the end."""
+        for value in values:
+            self.append(value)
+        return self
+
+    def insert(self, index, value):
+        """Add one before position `index`."""
+        entries = list(self._entries().values())
+        entries.insert(index, self._entry(value))
+        return self._set(entries)
+
+    def pop(self, index=-1):
+        """Take one out and return it."""
+        entries = list(self._entries().values())
+        value = entries.pop(index)
+        self._set(entries)
+        return value
+
+    def _values(self):
+        return [getattr(self, name) for name in self._entries()]
+
+    def __iter__(self):
+        return iter(self._values())
+
+    def __len__(self):
+        return len(self._entries())
+
+    def __contains__(self, value):
+        return any(value is entry for entry in self._values())
+
+    def __getitem__(self, index):
+        values = self._values()
+        if not isinstance(index, slice):
+            return values[_position(self, index, len(values))]
+        part = type(self)()._set(list(self._entries().values())[index])
+        if self._binding is not None:  # a slice of a bound module is bound
+            names = list(self._entries())[index]
+            paths = {str(i): self._paths[name] for i, name in enumerate(names) if name in self._paths}
+            part.__dict__.update(_binding=self._binding, _path=self._path, _paths=paths)
+        return part
+
+    def __setitem__(self, index, value):
+        setattr(self, list(self._entries())[_position(self, index, len(self))], self._entry(value))
+
+    def __delitem__(self, index):
+        entries = list(self._entries().values())
+        del entries[index]
+        self._set(entries)
+
+    def __add__(self, others):
+        return type(self)()._set([*self._entries().values(), *map(self._entry, others)])
+
+    def __iadd__(self, others):
+        return self.extend(others)
+
+
+class Sequential(_List):
     """Modules called one after the other; also takes an ordered dict of them.
 
     Shapes: those of its modules.
@@ -24,32 +102,25 @@ class Sequential(Module):
     def __init__(self, *args):
         named = args[0].items() if len(args) == 1 and isinstance(args[0], Mapping) else ((str(i), m) for i, m in enumerate(args))
         for name, module in named:
-            setattr(self, name, _module(self, module))
+            setattr(self, name, self._entry(module))
 
     def forward(self, input):
-        for module in self._modules.values():
+        for module in self:
             input = module(input)
         return input
 
-    def append(self, module):
-        setattr(self, str(len(self)), _module(self, module))
-        return self
-
-    def __iter__(self):
-        return iter(self._modules.values())
-
-    def __len__(self):
-        return len(self._modules)
-
     def __getitem__(self, index):
-        if isinstance(index, slice):
-            part = type(self)(dict(list(self._modules.items())[index]))
-            part.__dict__.update(_binding=self._binding, _path=self._path)  # a slice of a bound module is bound
-            return part
-        return list(self._modules.values())[index]
+        if not isinstance(index, slice):
+            return super().__getitem__(index)
+        part = type(self)(dict(list(self._modules.items())[index]))  # keeps the names, and with them the parameters' paths
+        part.__dict__.update(_binding=self._binding, _path=self._path)
+        return part
+
+    def __mul__(self, times):
+        return type(self)()._set([*self] * times)
 
 
-class ModuleList(Module):
+class ModuleList(_List):
     """A list of modules; call them yourself.
 
     Backward: that of its modules.
@@ -63,30 +134,8 @@ class ModuleList(Module):
     )
     """
 
-    def __init__(self, modules: Iterable[Module] = ()):
+    def __init__(self, modules: Iterable[Module] | None = None):
         self.extend(modules or ())
-
-    def append(self, module):
-        setattr(self, str(len(self)), _module(self, module))
-        return self
-
-    def extend(self, modules):
-        for module in modules:
-            self.append(module)
-        return self
-
-    def __iter__(self):
-        return iter(self._modules.values())
-
-    def __len__(self):
-        return len(self._modules)
-
-    def __getitem__(self, index):
-        chosen = list(self._modules.values())[index]
-        return type(self)(chosen) if isinstance(index, slice) else chosen
-
-    def __setitem__(self, index, module):
-        setattr(self, list(self._modules)[index], _module(self, module))
 
     def _children_repr(self):
         """Equal neighbours on one line."""
@@ -100,7 +149,89 @@ class ModuleList(Module):
         return [(f"{a}", text) if a == b else (f"{a}-{b}", f"{b - a + 1} x {text}") for a, b, text in runs]
 
 
-class ModuleDict(Module):
+class ParameterList(_List):
+    """A list of parameters, named 0, 1, 2, ...; an array becomes a parameter that starts as it.
+
+    Backward: none of its own.
+    Errors: TypeError for what is neither.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.ParameterList.html
+
+    >>> from bpjax import nn
+    >>> nn.ParameterList([nn.Parameter((2, 3), 0.0), nn.Parameter((4,), 1.0)])
+    ParameterList(
+      (0): Parameter((2, 3))
+      (1): Parameter((4,))
+    )
+    """
+
+    def __init__(self, values: Iterable[Parameter] | None = None):
+        self.extend(values or ())
+
+    def _entries(self):
+        return self._parameters
+
+    def _entry(self, value):
+        return _parameter(self, value)
+
+    def _children_repr(self):
+        return [(name, repr(declared)) for name, declared in self._parameters.items()]
+
+
+class _Dict(Module):
+    """What the dicts share: entries in `_entries()`, each checked by `_entry`."""
+
+    def _entries(self) -> dict:
+        return self._modules
+
+    def _entry(self, value):
+        return _module(self, value)
+
+    def __setitem__(self, name, value):
+        setattr(self, name, self._entry(value))
+
+    def __getitem__(self, name):
+        if name not in self._entries():
+            raise KeyError(f"{type(self).__name__}: no {name!r} among {', '.join(map(repr, self._entries())) or 'its 0 entries'}")
+        return getattr(self, name)
+
+    def __delitem__(self, name):
+        del self._entries()[name]
+
+    def __contains__(self, name):
+        return name in self._entries()
+
+    def __iter__(self):
+        return iter(self._entries())
+
+    def __len__(self):
+        return len(self._entries())
+
+    def keys(self):
+        return self._entries().keys()
+
+    def values(self):
+        return [self[name] for name in self]
+
+    def items(self):
+        return [(name, self[name]) for name in self]
+
+    def update(self, values):
+        """Add those of a mapping, or of pairs."""
+        for name, value in dict(values).items():
+            self[name] = value
+
+    def pop(self, name):
+        """Take one out and return it."""
+        value = self[name]
+        del self[name]
+        return value
+
+    def clear(self):
+        """Take all out."""
+        self._entries().clear()
+
+
+class ModuleDict(_Dict):
     """A dict of modules; call them yourself.
 
     Backward: that of its modules.
@@ -115,35 +246,60 @@ class ModuleDict(Module):
     """
 
     def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None):
-        for name, module in dict(modules or {}).items():
-            self[name] = module
-
-    def __setitem__(self, name, module):
-        setattr(self, name, _module(self, module))
-
-    def __getitem__(self, name):
-        return self._modules[name]
-
-    def __contains__(self, name):
-        return name in self._modules
-
-    def __iter__(self):
-        return iter(self._modules)
-
-    def __len__(self):
-        return len(self._modules)
-
-    def keys(self):
-        return self._modules.keys()
-
-    def values(self):
-        return self._modules.values()
-
-    def items(self):
-        return self._modules.items()
+        self.update(modules or {})
 
 
-def _module(container, module):
-    if not isinstance(module, Module):
-        raise TypeError(f"{type(container).__name__}: expected modules, got {type(module).__name__}")
-    return module
+class ParameterDict(_Dict):
+    """A dict of parameters; an array becomes a parameter that starts as it.
+
+    Backward: none of its own.
+    Errors: TypeError for what is neither.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.ParameterDict.html
+
+    >>> from bpjax import nn
+    >>> nn.ParameterDict({"left": nn.Parameter((2, 3), 0.0)})
+    ParameterDict(
+      (left): Parameter((2, 3))
+    )
+    """
+
+    def __init__(self, parameters: Mapping[str, Parameter] | Iterable[tuple[str, Parameter]] | None = None):
+        self.update(parameters or {})
+
+    def _entries(self):
+        return self._parameters
+
+    def _entry(self, value):
+        return _parameter(self, value)
+
+    def get(self, name, default=None):
+        return self[name] if name in self else default
+
+    def setdefault(self, name, default):
+        """The entry of this name, which is `default` if it was not there."""
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+    def _children_repr(self):
+        return [(name, repr(declared)) for name, declared in self._parameters.items()]
+
+
+def _module(container, value):
+    if not isinstance(value, Module):
+        raise TypeError(f"{type(container).__name__}: expected modules, got {type(value).__name__}")
+    return value
+
+
+def _parameter(container, value):
+    if isinstance(value, Parameter):
+        return value
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return Parameter(value)
+    raise TypeError(f"{type(container).__name__}: expected parameters or arrays, got {type(value).__name__}")
+
+
+def _position(container, index, n):
+    if not -n <= index < n:
+        raise IndexError(f"{type(container).__name__}: no entry {index} among {n}")
+    return index

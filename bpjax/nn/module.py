@@ -62,12 +62,13 @@ def _uniform(bound, key, shape, dtype):
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
-class _Binding:
-    """What one application holds: the values by path, train, the key, and the buffers' new values."""
+class Binding:
+    """What one application holds: the values by path, train, the key, and the buffers' new values; in `init` the lazy modules."""
 
-    def __init__(self, params, buffers, train, rng):
-        self.params, self.buffers, self.train, self.rng = params, buffers, train, rng
+    def __init__(self, params, buffers, train, rng, lazy=None):
+        self.params, self.buffers, self.train, self.rng, self.lazy = params, buffers, train, rng, lazy
         self.new_buffers = dict(buffers or {})
+        self.outputs: dict[str, Any] | None = None  # by path, where somebody asks for them
         self.counts: dict[str, int] = {}
         self.active: list[str] = []  # the paths of the modules being called
 
@@ -208,7 +209,32 @@ class Module:
         Lazy modules take their sizes from sample inputs (arrays, or `jax.ShapeDtypeStruct`), as `apply` would get them.
         """
         _check_key(f"{type(self).__name__}.init", rng)
-        return nested({path: p.make(_fold(rng, path)) for path, p in self.named_parameters()})
+        if self._lazy():
+            self._settle(sample_inputs, kwargs)
+        return nested({path: p.make(fold_path(rng, path)) for path, p in self.named_parameters()})
+
+    def _lazy(self) -> str:
+        """The modules that have no sizes yet, in words."""
+        lazy = [(path, type(module).__name__) for path, module in self.named_modules() if isinstance(module, Lazy)]
+        return ", ".join(f'"{path}" ({kind})' if path else kind for path, kind in lazy)
+
+    def _settle(self, inputs, kwargs):
+        """Let the lazy modules meet the shapes that a forward pass brings them; nothing is computed."""
+        if not inputs and not kwargs:
+            raise ValueError(f"no sizes yet: {self._lazy()}: give init(rng, *sample_inputs)")
+        leaves, tree = jax.tree.flatten((inputs, kwargs), is_leaf=lambda x: hasattr(x, "shape"))
+        arrays = {i: leaf for i, leaf in enumerate(leaves) if hasattr(leaf, "shape") and hasattr(leaf, "dtype")}
+
+        def forward(arrays):
+            values = {path: p.make(jax.random.key(0)) for path, p in self.named_parameters()}
+            buffers = {path: b.make(None) for path, b in self._declared("buffers")}
+            binding = Binding(values, buffers, False, None, dict(self.named_modules()))
+            args, kwargs = jax.tree.unflatten(tree, [arrays.get(i, leaf) for i, leaf in enumerate(leaves)])
+            self._copy(binding, "", {}, {})(*args, **kwargs)
+
+        jax.eval_shape(forward, arrays)
+        if self._lazy():
+            raise ValueError(f"no sizes yet: {self._lazy()}: forward did not call it with these sample inputs")
 
     def init_buffers(self) -> dict:
         """What is not trained, in the same form."""
@@ -224,9 +250,11 @@ class Module:
         """A light copy of the tree that holds these values: `net(x)`, `net.encode(x)`, `net.fc1.weight`."""
         if rng is not None:
             _check_key(type(self).__name__, rng)
+        if self._lazy():
+            raise ValueError(f"no sizes yet: {self._lazy()}: call init(rng, *sample_inputs) first")
         values = _checked(self, "parameters", dict(self.named_parameters()), params)
         kept = None if buffers is None else _checked(self, "buffers", dict(self._declared("buffers")), buffers)
-        return self._copy(_Binding(values, kept, train, rng), "", {}, {})
+        return self._copy(Binding(values, kept, train, rng), "", {}, {})
 
     def _copy(self, binding, path, modules, paths):
         if id(self) in modules:
@@ -268,7 +296,7 @@ class Module:
         if binding is None or binding.rng is None:
             raise self._name(ValueError("is random in train mode and needs a key: give apply(..., rng=jax.random.key(0))"))
         count = binding.counts[self._path] = binding.counts.get(self._path, -1) + 1
-        return jax.random.fold_in(_fold(binding.rng, self._path), count)
+        return jax.random.fold_in(fold_path(binding.rng, self._path), count)
 
     def __call__(self, *inputs, **kwargs):
         binding = self._binding
@@ -283,9 +311,13 @@ class Module:
         binding.active.append(self._path)
         try:
             with self._scope(), self._named_errors():
+                if binding.lazy and isinstance(self, Lazy):
+                    self._meet(binding.lazy[self._path], inputs)
                 output = self.forward(*inputs, **kwargs)
         finally:
             binding.active.pop()
+        if binding.outputs is not None:
+            binding.outputs.setdefault(self._path, output)
         if self._path and is_naming():
             output = jax.tree.map(lambda leaf: tag(leaf, self._path) if isinstance(leaf, jax.Array) else leaf, output)
         return output
@@ -345,6 +377,36 @@ class Module:
         return [(name, repr(child)) for name, child in self._modules.items()]
 
 
+class Lazy(Module):
+    """A module that lacks a size until `init` gets sample inputs; then it is one of the class `becomes`."""
+
+    becomes: type[Module]
+
+    def __init__(self, *args, **kwargs):
+        self._arguments = args, kwargs
+
+    def missing(self, input) -> tuple:
+        """The arguments of `becomes` that an input tells; they come first."""
+        raise NotImplementedError
+
+    def become(self, input):
+        """Take the sizes from the input."""
+        args, kwargs = self._arguments
+        sizes = self.missing(input)
+        del self._arguments
+        self.__class__ = self.becomes
+        self.__init__(*sizes, *args, **kwargs)
+
+    def _meet(self, original, inputs):
+        """Of a copy bound in `init`: let the original become what it is, and be a copy of that, with abstract values."""
+        binding, path = self._binding, self._path
+        original.become(*inputs)
+        self.__class__ = original.__class__
+        self.__dict__.update(original._copy(binding, path, {}, {}).__dict__)
+        binding.params.update({self._paths[n]: p.make(jax.random.key(0)) for n, p in self._parameters.items()})
+        binding.new_buffers.update({self._paths[n]: b.make(None) for n, b in self._buffers.items()})
+
+
 _NAMED = "_bpjax_module_is_named"
 
 
@@ -367,7 +429,8 @@ def _join(path, name):
     return f"{path}.{name}" if path else name
 
 
-def _fold(rng, path):
+def fold_path(rng, path):
+    """The key of what stands at a path."""
     return jax.random.fold_in(rng, zlib.crc32(path.encode()))
 
 
