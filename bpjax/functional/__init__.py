@@ -10,13 +10,16 @@ from .normalization import batch_norm, batch_norm_statistics, layer_norm, rms_no
 from .pooling import max_pool2d
 from .recurrent import rnn_tanh
 from .sparse import embedding
+from .vision import affine_grid, channel_shuffle, grid_sample, interpolate, pixel_shuffle, pixel_unshuffle
 
 __all__ = [
+    "affine_grid",
     "batch_norm",
     "batch_norm_statistics",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "channel_shuffle",
     "conv2d",
     "cross_entropy",
     "dropout",
@@ -24,8 +27,10 @@ __all__ = [
     "embedding",
     "flatten",
     "gelu",
+    "grid_sample",
     "huber_loss",
     "identity",
+    "interpolate",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
@@ -34,6 +39,8 @@ __all__ = [
     "max_pool2d",
     "mse_loss",
     "nll_loss",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "relu",
     "rms_norm",
     "rnn_tanh",

@@ -19,6 +19,7 @@ from .recurrent import RNN
 from .repeat import Repeat
 from .sparse import Embedding
 from .summary import ModuleSummary, Summary, summary
+from .vision import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 _sys.modules[__name__ + ".functional"] = functional  # `import bpjax.nn.functional as F`, as in PyTorch
 
@@ -29,6 +30,7 @@ __all__ = [
     "Bilinear",
     "Binding",
     "Buffer",
+    "ChannelShuffle",
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
@@ -55,6 +57,8 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "RMSNorm",
     "RNN",
     "ReLU",
@@ -66,6 +70,9 @@ __all__ = [
     "Softplus",
     "Summary",
     "Tanh",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
     "functional",
     "init",
     "summary",
