@@ -8,7 +8,7 @@ from .linear import bilinear, flatten, identity, linear
 from .loss import binary_cross_entropy, binary_cross_entropy_with_logits, huber_loss, l1_loss, mse_loss
 from .normalization import batch_norm, batch_norm_statistics, layer_norm, rms_norm
 from .pooling import max_pool2d
-from .recurrent import rnn_tanh
+from .recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
 from .sparse import embedding
 from .vision import affine_grid, channel_shuffle, grid_sample, interpolate, pixel_shuffle, pixel_unshuffle
 
@@ -28,6 +28,8 @@ __all__ = [
     "flatten",
     "gelu",
     "grid_sample",
+    "gru",
+    "gru_cell",
     "huber_loss",
     "identity",
     "interpolate",
@@ -36,6 +38,8 @@ __all__ = [
     "leaky_relu",
     "linear",
     "log_softmax",
+    "lstm",
+    "lstm_cell",
     "max_pool2d",
     "mse_loss",
     "nll_loss",
@@ -43,7 +47,10 @@ __all__ = [
     "pixel_unshuffle",
     "relu",
     "rms_norm",
+    "rnn_relu",
+    "rnn_relu_cell",
     "rnn_tanh",
+    "rnn_tanh_cell",
     "sigmoid",
     "silu",
     "softmax",

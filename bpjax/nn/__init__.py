@@ -15,7 +15,7 @@ from .loss import BCELoss, BCEWithLogitsLoss, HuberLoss, L1Loss, MSELoss
 from .module import Binding, Buffer, Lazy, Module, Parameter
 from .normalization import BatchNorm1d, LayerNorm, RMSNorm
 from .pooling import MaxPool2d
-from .recurrent import RNN
+from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .repeat import Repeat
 from .sparse import Embedding
 from .summary import ModuleSummary, Summary, summary
@@ -38,9 +38,13 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GELU",
+    "GRU",
+    "GRUCell",
     "HuberLoss",
     "Identity",
     "L1Loss",
+    "LSTM",
+    "LSTMCell",
     "LayerNorm",
     "Lazy",
     "LazyLinear",
@@ -61,6 +65,7 @@ __all__ = [
     "PixelUnshuffle",
     "RMSNorm",
     "RNN",
+    "RNNCell",
     "ReLU",
     "Repeat",
     "Sequential",

@@ -35,7 +35,8 @@ INTERPOLATED = [
     (image, {"scale_factor": 0.6, "mode": "bicubic"}), (image, {"size": (2, 3), "mode": "bilinear", "antialias": True}),
     (image, {"size": (9, 3), "mode": "bicubic", "antialias": True}),
     (image, {"scale_factor": 0.6, "mode": "bicubic", "antialias": True}),
-    (image, {"size": (4, 5), "mode": "bilinear"}), (image[..., :2], {"scale_factor": 1.4}), (image[..., :2], {"scale_factor": 1.4, "mode": "bicubic"}),
+    (image, {"size": (4, 5), "mode": "bilinear"}), (image[..., :2], {"scale_factor": 1.4}),
+    (image[..., :2], {"scale_factor": 1.4, "mode": "bicubic"}),
 ]  # fmt: skip
 for x, options in INTERPOLATED:
     make = lambda lib, options=options: lambda x: lib.F.interpolate(x, **options)
