@@ -3,8 +3,10 @@
 from .activation import elu, gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, softplus, tanh
 from .convolution import conv2d
 from .cross_entropy import cross_entropy, nll_loss
+from .ctc import ctc_loss
 from .dropout import dropout
 from .linear import bilinear, flatten, identity, linear
+from .linear_cross_entropy import linear_cross_entropy
 from .loss import binary_cross_entropy, binary_cross_entropy_with_logits, huber_loss, l1_loss, mse_loss
 from .normalization import batch_norm, batch_norm_statistics, layer_norm, rms_norm
 from .pooling import max_pool2d
@@ -22,6 +24,7 @@ __all__ = [
     "channel_shuffle",
     "conv2d",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "elu",
     "embedding",
@@ -37,6 +40,7 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "linear",
+    "linear_cross_entropy",
     "log_softmax",
     "lstm",
     "lstm_cell",

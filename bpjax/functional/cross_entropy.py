@@ -4,8 +4,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32
+from .checks import at_least_float32, floating, refuse
 from .reduction import reduced, reduction_of
+
+__all__ = ["cross_entropy", "nll_loss"]
 
 
 @op(static=("size_average", "ignore_index", "reduce", "reduction", "label_smoothing"))
@@ -13,13 +15,16 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     """l = -Σ_c w_c q_c log softmax(z)_c, reduced, with q = (1 - ε) t + ε/C and ε = label_smoothing.
 
     `target` holds class indices (integers; t is then one-hot, and rows with ignore_index count nothing) or probabilities (floats).
-    The mean divides by the sum of the weights of the targets for indices, by the number of rows for probabilities.
+    The mean divides by the sum of the weights of the targets for indices, by the number of rows for probabilities; over no rows, or
+    over ignored ones alone, it is NaN, and the gradient 0.
 
     Shapes: input z (C,), (N, C) or (N, C, d1, ...); target without the C axis for indices, as input for probabilities;
     weight (C,) or None -> scalar, or the target's shape without C with reduction="none".
     Backward: dz = (softmax(z) Σ_c w_c q_c - w q) dl, with softmax recomputed from z, its row maximum m and log Σ exp(z - m),
     kept separately: exp(z - m - log s) loses nothing, exp(z - lse) does.
-    Errors: ValueError where the shapes do not fit. A class outside [0, C) that is not ignore_index gives NaN (PyTorch raises).
+    Errors: ValueError where the shapes do not fit, for ε outside [0, 1] and for an ignore_index >= 0 with probabilities; TypeError for
+    an input that is not floating point, a target neither of integers nor floating point, and a weight of another dtype than the input
+    (with probabilities the dtypes promote). A class outside [0, C) that is not ignore_index gives NaN (PyTorch raises).
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.cross_entropy.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -27,30 +32,33 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     1.3863
     """
     how = reduction_of(size_average, reduce, reduction)
-    axis = _class_axis("cross_entropy", input, target, weight)
+    axis = class_axis("cross_entropy", input.shape, input.dtype, target, weight, ignore_index, label_smoothing)
     z = at_least_float32(input)
     z = z - lax.stop_gradient(z.max(axis, keepdims=True))
     lp = z - jnp.log(jnp.exp(z).sum(axis, keepdims=True))
-    return _cross_entropy_from(lp, target, weight, ignore_index, how, label_smoothing, axis).astype(input.dtype)
+    y, _ = class_reduced(*class_losses(lp, target, weight, ignore_index, label_smoothing, axis), how)
+    return y.astype(loss_dtype(input, target, weight))
 
 
 @cross_entropy.def_forward
 def _(input, target, weight, size_average, ignore_index, reduce, reduction, label_smoothing):
     how = reduction_of(size_average, reduce, reduction)
-    axis = _class_axis("cross_entropy", input, target, weight)
+    axis = class_axis("cross_entropy", input.shape, input.dtype, target, weight, ignore_index, label_smoothing)
     z = at_least_float32(input)
     m = z.max(axis, keepdims=True)
     log_s = jnp.log(jnp.exp(z - m).sum(axis, keepdims=True))
-    y = _cross_entropy_from(z - m - log_s, target, weight, ignore_index, how, label_smoothing, axis).astype(input.dtype)
-    saved = {"z": input, "m": m, "log_s": log_s, "t": target, "w": weight}
-    return y, {**saved, "ignore_index": ignore_index, "how": how, "eps": label_smoothing, "axis": axis}
+    y, total = class_reduced(*class_losses(z - m - log_s, target, weight, ignore_index, label_smoothing, axis), how)
+    arrays = {"z": input, "m": m, "log_s": log_s, "t": target, "w": weight, "y": None if how == "none" else y, "total": total}
+    return y.astype(loss_dtype(input, target, weight)), {**arrays, "ignore_index": ignore_index, "eps": label_smoothing, "axis": axis}
 
 
 @cross_entropy.def_backward
 def _(saved, dy):
-    z, t, w, eps, axis = (saved[k] for k in ("z", "t", "w", "eps", "axis"))
+    z, t, w = (saved[k] for k in "ztw")
     lp = at_least_float32(z) - saved["m"] - saved["log_s"]
-    return _nll_backward(lp, z, t, w, saved["ignore_index"], saved["how"], eps, axis, dy, through_softmax=True)
+    dl, d_total = class_spread(dy.astype(lp.dtype), saved["y"], saved["total"])
+    dz, dt, dw = class_gradients(lp, t, w, saved["ignore_index"], saved["eps"], saved["axis"], dl, d_total)
+    return as_dtype_of(z, dz), as_dtype_of(t, dt), as_dtype_of(w, dw)
 
 
 @op(static=("size_average", "ignore_index", "reduce", "reduction"))
@@ -59,110 +67,169 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 
     Shapes: input (C,), (N, C) or (N, C, d1, ...), target without the C axis, weight (C,) or None -> scalar, or the target's
     shape with reduction="none".
-    Backward: dx = -w_t dl at the target class, 0 elsewhere and in rows with ignore_index.
-    Errors: ValueError where the shapes do not fit, TypeError for a target that is not of integers. A class outside [0, C) gives NaN.
+    Backward: dx = -w_t dl at the target class, 0 elsewhere and in rows with ignore_index. Without a weight the input is not kept.
+    Errors: ValueError where the shapes do not fit, TypeError for a target that is not of integers, an input that is not floating
+    point, and a weight of another dtype. A class outside [0, C) that is not ignore_index gives NaN (PyTorch raises).
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.nll_loss.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
     >>> float(F.nll_loss(jnp.array([[-1.0, -2.0]]), jnp.array([1])))
     2.0
     """
-    if not jnp.issubdtype(target.dtype, jnp.integer):
-        raise TypeError(f"nll_loss: expected a target of class indices (integers), got {target.dtype}")
     how = reduction_of(size_average, reduce, reduction)
-    axis = _class_axis("nll_loss", input, target, weight)
-    return _cross_entropy_from(at_least_float32(input), target, weight, ignore_index, how, 0.0, axis).astype(input.dtype)
+    y, _ = _nll_reduced(input, target, weight, ignore_index, how)
+    return y.astype(input.dtype)
 
 
 @nll_loss.def_forward
 def _(input, target, weight, size_average, ignore_index, reduce, reduction):
-    y = nll_loss.formula(input, target, weight, size_average, ignore_index, reduce, reduction)
-    axis = _class_axis("nll_loss", input, target, weight)
-    return y, {
-        "x": input,
-        "t": target,
-        "w": weight,
-        "ignore_index": ignore_index,
-        "how": reduction_of(size_average, reduce, reduction),
-        "axis": axis,
-    }
+    how = reduction_of(size_average, reduce, reduction)
+    y, total = _nll_reduced(input, target, weight, ignore_index, how)
+    saved = {"t": target, "w": weight, "x": None if weight is None else input, "y": None if how == "none" else y, "total": total}
+    return y.astype(input.dtype), {**saved, "shape": input.shape, "dtype": input.dtype, "ignore_index": ignore_index}
 
 
 @nll_loss.def_backward
 def _(saved, dy):
-    x, t, w, axis = (saved[k] for k in ("x", "t", "w", "axis"))
-    return _nll_backward(at_least_float32(x), x, t, w, saved["ignore_index"], saved["how"], 0.0, axis, dy, through_softmax=False)
+    w, shape = saved["w"], saved["shape"]
+    axis = _axis_of(shape)
+    dl, d_total = class_spread(at_least_float32(dy), saved["y"], saved["total"])
+    t, valid = _indices(saved["t"], saved["ignore_index"], shape[axis])
+    dl = jnp.where(valid, dl, 0)
+    d_at_target = jnp.expand_dims(-_weight_at(t, w, shape[axis], dl.dtype) * dl, axis)
+    dx = jnp.where(_is_target(t, shape, axis), d_at_target, 0).astype(saved["dtype"])
+    if w is None:
+        return dx, None, None
+    x_t = _at_target(at_least_float32(saved["x"]), t, axis)
+    return dx, None, _sum_by_class(t, jnp.where(valid, d_total - x_t * dl, 0), shape[axis]).astype(w.dtype)
 
 
-def _cross_entropy_from(lp, target, weight, ignore_index, how, eps, axis):
-    """-Σ_c w_c q_c lp_c of log-probabilities, reduced."""
-    C = lp.shape[axis]
-    w = None if weight is None else _on_axis(weight, lp.ndim, axis)
-    weighted = lp if w is None else lp * w
+def _nll_reduced(input, target, weight, ignore_index, how):
     if not jnp.issubdtype(target.dtype, jnp.integer):
-        loss = -(weighted * (target * (1 - eps) + eps / C)).sum(axis)
-        return loss.sum() / max(loss.size, 1) if how == "mean" else reduced(loss, how)
-    valid = target != ignore_index
-    t = jnp.where(valid, target, 0)
-    t = jnp.where(t < 0, C, t)  # outside: NaN, instead of counting from the end
-    loss = -jnp.take_along_axis(weighted, jnp.expand_dims(t, axis), axis, mode="fill", fill_value=jnp.nan).squeeze(axis)
-    if eps:
-        loss = (1 - eps) * loss - (eps / C) * weighted.sum(axis)
-    loss = jnp.where(valid, loss, 0)
-    return loss.sum() / _total_weight(t, valid, weight, loss.dtype) if how == "mean" else reduced(loss, how)
+        raise TypeError(f"nll_loss: expected a target of class indices (integers), got {target.dtype} of shape {target.shape}")
+    axis = class_axis("nll_loss", input.shape, input.dtype, target, weight, ignore_index)
+    return class_reduced(*class_losses(at_least_float32(input), target, weight, ignore_index, 0.0, axis), how)
 
 
-def _nll_backward(lp, input, target, weight, ignore_index, how, eps, axis, dy, through_softmax):
-    """With q the target's distribution: dlp = -w q dl; through the softmax dz = (p Σ w q - w q) dl, p = exp(lp)."""
-    C = lp.shape[axis]
-    w = jnp.ones((), lp.dtype) if weight is None else _on_axis(weight, lp.ndim, axis)
+# -- what the losses of classes share, `linear_cross_entropy` among them ------------------------------------------------
+
+
+def class_axis(name, shape, dtype, target, weight, ignore_index, label_smoothing=0.0):
+    """The axis of the classes of logits of this shape and dtype, once everything fits."""
+    floating(name, weight=weight)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"{name}: expected a floating-point input, got {dtype}: convert with .astype")
+    if not shape or shape[_axis_of(shape)] == 0:
+        raise ValueError(f"{name}: expected an input of shape (C,), (N, C) or (N, C, d1, ...) with at least one class, got {shape}")
+    axis = _axis_of(shape)
+    classes, of_indices = shape[axis], shape[:axis] + shape[axis + 1 :]
     is_index = jnp.issubdtype(target.dtype, jnp.integer)
-    dy = dy.astype(lp.dtype)
-    if is_index:
-        valid = target != ignore_index
-        total = _total_weight(jnp.where(valid, target, 0), valid, weight, lp.dtype)
-        classes = jnp.arange(C, dtype=target.dtype).reshape(_one_axis(C, lp.ndim, axis))
-        hit = classes == jnp.expand_dims(target, axis)
-        q = jnp.where(hit, 1 - eps + eps / C, eps / C)
-        dl = jnp.where(valid, dy / total if how == "mean" else dy, 0)
-    else:
-        rows = lp.size // max(C, 1)
-        q = target * (1 - eps) + eps / C
-        dl = jnp.broadcast_to(dy / rows if how == "mean" else dy, lp.shape[:axis] + lp.shape[axis + 1 :])
-    dl = jnp.expand_dims(dl, axis)
-    wq = w * q
-    dz = (jnp.exp(lp) * wq.sum(axis, keepdims=True) - wq) * dl if through_softmax else -wq * dl
-    dz = dz.astype(input.dtype)
-    dt = None if is_index else (-(1 - eps) * w * lp * dl).astype(target.dtype)
-    if weight is None:
-        return dz, dt, None
-    others = tuple(a for a in range(lp.ndim) if a != axis)
-    dw = -(q * lp * dl).sum(others)
-    if is_index and how == "mean":  # the weights stand in the divisor too
-        valid = jnp.expand_dims(valid, axis)
-        loss = -(jnp.where(valid, wq * lp, 0)).sum() / total
-        dw = dw - dy * loss / total * (hit & valid).sum(others)
-    return dz, dt, dw.astype(weight.dtype)
-
-
-def _total_weight(t, valid, weight, dtype):
-    """The sum of the weights of the targets that count."""
-    each = jnp.ones((), dtype) if weight is None else jnp.take(weight, t, mode="fill", fill_value=0).astype(dtype)
-    return jnp.where(valid, each, 0).sum()
-
-
-def _class_axis(name, input, target, weight):
-    if input.ndim == 0:
-        raise ValueError(f"{name}: expected an input of shape (C,), (N, C) or (N, C, d1, ...), got a scalar")
-    axis = 0 if input.ndim == 1 else 1
-    expected = input.shape[:axis] + input.shape[axis + 1 :] if jnp.issubdtype(target.dtype, jnp.integer) else input.shape
-    if target.shape != expected:
-        raise ValueError(
-            f"{name}: for an input of shape {input.shape} expected a {target.dtype} target of shape {expected}, got {target.shape}"
-        )
-    if weight is not None and weight.shape != (input.shape[axis],):
-        raise ValueError(f"{name}: expected a weight of shape ({input.shape[axis]},), got {weight.shape}")
+    if not is_index and not jnp.issubdtype(target.dtype, jnp.floating):
+        raise TypeError(f"{name}: expected a target of class indices (integers) or probabilities (floating point), got {target.dtype}")
+    if is_index and weight is not None and weight.dtype != dtype:
+        raise TypeError(f"{name}: expected one dtype, got input {dtype}, weight {weight.dtype}: convert with .astype")
+    expected = f"a target of class indices (integers) of shape {of_indices}" + (
+        "" if name == "nll_loss" else f" or of probabilities (floating point) of shape {shape}"
+    )
+    refuse(
+        name,
+        target.shape != (of_indices if is_index else shape)
+        and f"for an input of shape {shape} expected {expected}, got {target.dtype} of shape {target.shape}",
+        weight is not None and weight.shape != (classes,) and f"expected a weight of shape ({classes},), got {weight.shape}",
+        not 0 <= label_smoothing <= 1 and f"label_smoothing must lie in [0, 1], got {label_smoothing}",
+        not is_index and ignore_index >= 0 and f"ignore_index={ignore_index} has no meaning for a target of probabilities: leave it out",
+    )
     return axis
+
+
+def class_losses(lp, target, weight, ignore_index, eps, axis):
+    """-Σ_c w_c q_c lp_c of each row of log-probabilities, and what the row adds to the mean's divisor (None: it divides by the rows)."""
+    classes = lp.shape[axis]
+    weighted = lp if weight is None else lp * _on_axis(weight, lp.ndim, axis)
+    if not jnp.issubdtype(target.dtype, jnp.integer):
+        return -(weighted * (target * (1 - eps) + eps / classes)).sum(axis), None
+    t, valid = _indices(target, ignore_index, classes)
+    w_t = _weight_at(t, weight, classes, lp.dtype)
+    losses = -w_t * _at_target(lp, t, axis)
+    if eps:
+        losses = (1 - eps) * losses - eps / classes * weighted.sum(axis)
+    return jnp.where(valid, losses, 0), jnp.where(valid, w_t, 0)
+
+
+def class_reduced(losses, weights, how):
+    """The losses, reduced, and what the mean divides by, which is None for the other reductions."""
+    if how != "mean":
+        return reduced(losses, how), None
+    total = losses.size if weights is None else weights.sum()
+    return losses.sum() / total, total
+
+
+def class_spread(dy, y, total):
+    """The cotangents of each loss, and of each weight in the mean's divisor."""
+    return (dy, 0) if total is None else (dy / total, -dy * y / total)
+
+
+def class_gradients(lp, target, weight, ignore_index, eps, axis, dl, d_total):
+    """The cotangents of logits z with log softmax(z) = lp, of target and weight; dl and d_total as from `class_spread`."""
+    classes = lp.shape[axis]
+    w, mean_w = (1, 1) if weight is None else (_on_axis(weight, lp.ndim, axis), at_least_float32(weight).mean())
+    dl = jnp.broadcast_to(dl, lp.shape[:axis] + lp.shape[axis + 1 :])
+    others = tuple(a for a in range(lp.ndim) if a != axis)
+    if not jnp.issubdtype(target.dtype, jnp.integer):
+        q, dl = target * (1 - eps) + eps / classes, jnp.expand_dims(dl, axis)
+        dz = (jnp.exp(lp) * (w * q).sum(axis, keepdims=True) - w * q) * dl
+        return dz, -(1 - eps) * w * lp * dl, None if weight is None else -(q * lp * dl).sum(others)
+    t, valid = _indices(target, ignore_index, classes)
+    dl = jnp.where(valid, dl, 0)
+    d_at_target = (1 - eps) * _weight_at(t, weight, classes, lp.dtype) * dl
+    d_sum = d_at_target + eps * mean_w * dl
+    dz = jnp.exp(lp) * jnp.expand_dims(d_sum, axis) - jnp.where(_is_target(t, lp.shape, axis), jnp.expand_dims(d_at_target, axis), 0)
+    if eps:
+        dz = dz - eps / classes * w * jnp.expand_dims(dl, axis)
+    if weight is None:
+        return dz, None, None
+    dw = _sum_by_class(t, jnp.where(valid, d_total - (1 - eps) * _at_target(lp, t, axis) * dl, 0), classes)
+    return dz, None, dw - eps / classes * (lp * jnp.expand_dims(dl, axis)).sum(others) if eps else dw
+
+
+def loss_dtype(input, target, weight):
+    """That of the input; with probabilities all three promote."""
+    if jnp.issubdtype(target.dtype, jnp.integer):
+        return input.dtype
+    return jnp.result_type(*(a.dtype for a in (input, target, weight) if a is not None))
+
+
+def as_dtype_of(a, d):
+    """The cotangent in the dtype of what it belongs to; None is none."""
+    return None if d is None else d.astype(a.dtype)
+
+
+def _axis_of(shape):
+    return 0 if len(shape) == 1 else 1
+
+
+def _indices(target, ignore_index, classes):
+    """The class of each row, `classes` where it is outside of [0, classes), and which rows count."""
+    t = jnp.asarray(target, int)
+    return jnp.where((t < 0) | (t > classes), classes, t), t != ignore_index
+
+
+def _weight_at(t, weight, classes, dtype):
+    """The weight of the target class; 0 for what is no class."""
+    return (t < classes).astype(dtype) if weight is None else jnp.take(weight, t, mode="fill", fill_value=0).astype(dtype)
+
+
+def _at_target(lp, t, axis):
+    """The value of the target class; NaN for what is no class."""
+    return jnp.take_along_axis(lp, jnp.expand_dims(t, axis), axis, mode="fill", fill_value=jnp.nan).squeeze(axis)
+
+
+def _is_target(t, shape, axis):
+    return jnp.expand_dims(t, axis) == jnp.arange(shape[axis]).reshape(_one_axis(shape[axis], len(shape), axis))
+
+
+def _sum_by_class(t, values, classes):
+    return jnp.zeros(classes, values.dtype).at[t].add(values, mode="drop")
 
 
 def _one_axis(n, ndim, axis):

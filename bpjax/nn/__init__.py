@@ -5,12 +5,15 @@ import sys as _sys
 from .. import functional
 from . import init
 from .activation import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from .adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .convolution import Conv2d
 from .cross_entropy import CrossEntropyLoss, NLLLoss
+from .ctc import CTCLoss
 from .dropout import Dropout
 from .lazy import LazyLinear
 from .linear import Bilinear, Flatten, Identity, Linear
+from .linear_cross_entropy import LinearCrossEntropyLoss, LinearCrossEntropyOptions
 from .loss import BCELoss, BCEWithLogitsLoss, HuberLoss, L1Loss, MSELoss
 from .module import Binding, Buffer, Lazy, Module, Parameter
 from .normalization import BatchNorm1d, LayerNorm, RMSNorm
@@ -24,12 +27,14 @@ from .vision import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample, Upsa
 _sys.modules[__name__ + ".functional"] = functional  # `import bpjax.nn.functional as F`, as in PyTorch
 
 __all__ = [
+    "AdaptiveLogSoftmaxWithLoss",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "Bilinear",
     "Binding",
     "Buffer",
+    "CTCLoss",
     "ChannelShuffle",
     "Conv2d",
     "CrossEntropyLoss",
@@ -50,6 +55,8 @@ __all__ = [
     "LazyLinear",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
+    "LinearCrossEntropyOptions",
     "LogSoftmax",
     "MSELoss",
     "MaxPool2d",

@@ -1,11 +1,14 @@
 """Modules of losses of classes."""
 
+import jax.numpy as jnp
+
 from .. import functional as F
-from .module import Module
+from ..functional.reduction import reduction_of
+from .module import Buffer, Module
 
 
 class CrossEntropyLoss(Module):
-    """Cross-entropy of softmax(input) with class indices or probabilities.
+    """Cross-entropy of softmax(input) with class indices or probabilities. The weights of the classes are a constant buffer.
 
     Shapes: see the function.
     Formula and backward: see `bpjax.functional.cross_entropy`.
@@ -19,21 +22,18 @@ class CrossEntropyLoss(Module):
     """
 
     def __init__(self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0):
-        self.weight = weight
-        self.size_average = size_average
+        self.weight = None if weight is None else Buffer(jnp.asarray(weight), constant=True)
         self.ignore_index = ignore_index
-        self.reduce = reduce
-        self.reduction = reduction
+        self.reduction = reduction_of(size_average, reduce, reduction)
         self.label_smoothing = label_smoothing
 
     def forward(self, input, target):
-        return F.cross_entropy(
-            input, target, self.weight, self.size_average, self.ignore_index, self.reduce, self.reduction, self.label_smoothing
-        )
+        options = {"ignore_index": self.ignore_index, "reduction": self.reduction, "label_smoothing": self.label_smoothing}
+        return F.cross_entropy(input, target, self.weight, **options)
 
 
 class NLLLoss(Module):
-    """Negative log-likelihood of log-probabilities.
+    """Negative log-likelihood of log-probabilities. The weights of the classes are a constant buffer.
 
     Shapes: see the function.
     Formula and backward: see `bpjax.functional.nll_loss`.
@@ -47,11 +47,9 @@ class NLLLoss(Module):
     """
 
     def __init__(self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
-        self.weight = weight
-        self.size_average = size_average
+        self.weight = None if weight is None else Buffer(jnp.asarray(weight), constant=True)
         self.ignore_index = ignore_index
-        self.reduce = reduce
-        self.reduction = reduction
+        self.reduction = reduction_of(size_average, reduce, reduction)
 
     def forward(self, input, target):
-        return F.nll_loss(input, target, self.weight, self.size_average, self.ignore_index, self.reduce, self.reduction)
+        return F.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)

@@ -1,6 +1,20 @@
 """The cases of every function, family by family."""
 
-from . import activation, convolution, dropout, linear, loss, normalization, pooling, recurrent, sparse, vision  # noqa: F401
+from . import (  # noqa: F401
+    activation,
+    convolution,
+    cross_entropy,
+    ctc,
+    dropout,
+    linear,
+    linear_cross_entropy,
+    loss,
+    normalization,
+    pooling,
+    recurrent,
+    sparse,
+    vision,
+)
 from .table import CASES
 
 __all__ = ["CASES"]
