@@ -7,7 +7,28 @@ from .ctc import ctc_loss
 from .dropout import dropout
 from .linear import bilinear, flatten, identity, linear
 from .linear_cross_entropy import linear_cross_entropy
-from .loss import binary_cross_entropy, binary_cross_entropy_with_logits, huber_loss, l1_loss, mse_loss
+from .loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    gaussian_nll_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    multilabel_soft_margin_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+)
+from .margin import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
 from .normalization import batch_norm, batch_norm_statistics, layer_norm, rms_norm
 from .pooling import max_pool2d
 from .recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
@@ -23,19 +44,23 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "channel_shuffle",
     "conv2d",
+    "cosine_embedding_loss",
     "cross_entropy",
     "ctc_loss",
     "dropout",
     "elu",
     "embedding",
     "flatten",
+    "gaussian_nll_loss",
     "gelu",
     "grid_sample",
     "gru",
     "gru_cell",
+    "hinge_embedding_loss",
     "huber_loss",
     "identity",
     "interpolate",
+    "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
@@ -44,11 +69,16 @@ __all__ = [
     "log_softmax",
     "lstm",
     "lstm_cell",
+    "margin_ranking_loss",
     "max_pool2d",
     "mse_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "poisson_nll_loss",
     "relu",
     "rms_norm",
     "rnn_relu",
@@ -57,7 +87,11 @@ __all__ = [
     "rnn_tanh_cell",
     "sigmoid",
     "silu",
+    "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softplus",
     "tanh",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]

@@ -41,6 +41,33 @@ def floating(name, **arrays):
             raise TypeError(f"{name}: expected a floating-point {n}, got {a.dtype}: convert with .astype")
 
 
+def numbers(name, **arrays):
+    """Refuse what is neither whole nor floating-point numbers; None is no array.
+
+    >>> numbers("mse_loss", target=jnp.arange(3))
+    >>> numbers("mse_loss", target=jnp.ones(3, bool))
+    Traceback (most recent call last):
+    TypeError: mse_loss: expected target to hold real numbers, got bool: convert with .astype
+    """
+    for n, a in arrays.items():
+        if a is not None and not jnp.issubdtype(a.dtype, jnp.integer) and not jnp.issubdtype(a.dtype, jnp.floating):
+            raise TypeError(f"{name}: expected {n} to hold real numbers, got {a.dtype}: convert with .astype")
+
+
+def one_shape(name, **arrays):
+    """Refuse arrays of several shapes; None is no array.
+
+    >>> one_shape("mse_loss", input=jnp.ones(2), target=jnp.ones(2), weight=None)
+    >>> one_shape("mse_loss", input=jnp.ones(2), target=jnp.ones((2, 1)))
+    Traceback (most recent call last):
+    ValueError: mse_loss: expected one shape, got input (2,), target (2, 1): reshape, or spread with jnp.broadcast_to
+    """
+    shapes = {n: a.shape for n, a in arrays.items() if a is not None}
+    if len(set(shapes.values())) > 1:
+        got = ", ".join(f"{n} {s}" for n, s in shapes.items())
+        raise ValueError(f"{name}: expected one shape, got {got}: reshape, or spread with jnp.broadcast_to")
+
+
 def at_least_float32(x):
     """The array in float32 where it has less: what sums over many values are computed in."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))

@@ -1,18 +1,19 @@
 """What the losses share: the mean, the sum or all of the values, and cotangents of what was broadcast."""
 
-import math
-
 import jax.numpy as jnp
 
+from .checks import at_least_float32
 
-def reduction_of(size_average, reduce, reduction):
-    """The reduction meant, with PyTorch's deprecated arguments."""
+
+def reduction_of(size_average, reduce, reduction, *also):
+    """The reduction meant, with PyTorch's deprecated arguments; `also` are those that this loss has beside the three."""
     if size_average is not None or reduce is not None:
         if reduce is False:
             return "none"
         return "sum" if size_average is False else "mean"
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+    allowed = ("none", "mean", "sum", *also)
+    if reduction not in allowed:
+        raise ValueError(f"reduction must be one of {', '.join(map(repr, allowed))}, got {reduction!r}")
     return reduction
 
 
@@ -22,17 +23,14 @@ def reduced(loss, how):
 
 
 def spread(dy, n, how):
-    """The cotangent of each of the n unreduced values."""
-    return dy / n if how == "mean" else dy
-
-
-def broadcast_size(*arrays):
-    """How many values the arrays have together; None is no array."""
-    return math.prod(jnp.broadcast_shapes(*(a.shape for a in arrays if a is not None)))
+    """The cotangent of each of the n unreduced values; divided in float32, for in float16 an n of 65520 is infinite."""
+    return at_least_float32(dy) / n if how == "mean" else dy
 
 
 def unbroadcast(d, like):
-    """The cotangent summed over the axes that broadcasting made, as `like`."""
+    """The cotangent summed over the axes that broadcasting made, as `like`; None for None and for integers."""
+    if like is None or not jnp.issubdtype(like.dtype, jnp.floating):
+        return None
     extra = d.ndim - like.ndim
     d = jnp.broadcast_to(d, jnp.broadcast_shapes(d.shape, like.shape))
     d = d.sum((*range(extra), *(a + extra for a, n in enumerate(like.shape) if n == 1 and d.shape[a + extra] != 1)))

@@ -9,6 +9,7 @@ from . import (  # noqa: F401
     linear,
     linear_cross_entropy,
     loss,
+    margin,
     normalization,
     pooling,
     recurrent,

@@ -1,0 +1,108 @@
+"""What the losses refuse: at least what PyTorch refuses, with the offending shape or dtype in the message."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import bpjax
+import bpjax.functional as F
+from bpjax import nn
+
+two, four, scalar, ints = jnp.ones(2), jnp.ones((3, 4)), jnp.ones(()), jnp.zeros((3, 4), int)
+row = jnp.zeros(3, int)
+
+
+@pytest.mark.parametrize("loss", [
+    F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss, F.poisson_nll_loss, F.kl_div, F.binary_cross_entropy,
+    F.binary_cross_entropy_with_logits, F.multilabel_soft_margin_loss, F.soft_margin_loss, F.hinge_embedding_loss,
+    lambda x, t, **options: F.margin_ranking_loss(x, x, t, **options), lambda x, t, **options: F.gaussian_nll_loss(x, t, 1.0, **options),
+])  # fmt: skip
+def test_two_shapes_integers_and_unknown_reductions(loss):
+    with pytest.raises(ValueError, match=r"\(2, 1\)"):
+        loss(two, jnp.ones((2, 1)))
+    with pytest.raises(TypeError, match="int"):
+        loss(jnp.ones(2, int), jnp.ones(2, int))
+    with pytest.raises((TypeError, ValueError), match="bool"):
+        loss(two, jnp.ones(2, bool))
+    with pytest.raises(ValueError, match="reduction must be one of 'none', 'mean', 'sum'.*'average'"):
+        loss(two, two, reduction="average")
+
+
+@pytest.mark.parametrize(("call", "kind", "words"), [
+    (lambda: F.mse_loss(two, two, weight=scalar), ValueError, r"one shape.*weight \(\)"),
+    (lambda: F.l1_loss(two, two, weight=jnp.ones(1)), ValueError, r"weight \(1,\)"),
+    (lambda: F.huber_loss(two, two, weight=jnp.ones(3)), ValueError, r"weight \(3,\)"),
+    (lambda: F.huber_loss(two, two, delta=0.0), ValueError, "delta must be positive, got 0.0"),
+    (lambda: F.smooth_l1_loss(two, two, beta=-1.0), ValueError, "beta must not be negative, got -1.0"),
+    (lambda: F.l1_loss(two + 1j, two + 1j), TypeError, "complex64"),
+    (lambda: F.gaussian_nll_loss(four, four, jnp.ones(4)), ValueError, r"var of that shape.*got \(4,\)"),
+    (lambda: F.gaussian_nll_loss(four, four, jnp.ones((1, 1))), ValueError, r"got \(1, 1\)"),
+    (lambda: F.gaussian_nll_loss(four[:1], four, four), ValueError, r"target of that shape.*got \(3, 4\).*var"),
+    (lambda: F.gaussian_nll_loss(four, four, ints), TypeError, "floating-point var, got int32"),
+    (lambda: F.kl_div(four, ints), TypeError, "floating-point target, got int32"),
+    (lambda: F.mse_loss(two, two, reduction="batchmean"), ValueError, "'batchmean'"),
+    (lambda: F.binary_cross_entropy(two, two.astype(jnp.bfloat16)), TypeError, "target bfloat16"),
+    (lambda: F.binary_cross_entropy(two, two, jnp.ones((3, 2))), ValueError, r"\(2,\), got \(3, 2\)"),
+    (lambda: F.binary_cross_entropy_with_logits(two, jnp.ones(2, int)), TypeError, "floating-point target, got int32"),
+    (lambda: F.binary_cross_entropy_with_logits(two, two, pos_weight=jnp.ones(3)), ValueError, r"pos_weight .*\(3,\)"),
+    (lambda: F.multilabel_soft_margin_loss(scalar, scalar), ValueError, "scalar"),
+    (lambda: F.multilabel_soft_margin_loss(four, four, jnp.ones(3)), ValueError, r"weight .*got \(3,\)"),
+    (lambda: F.margin_ranking_loss(two, jnp.ones((2, 1)), two), ValueError, r"input2 \(2, 1\)"),
+    (lambda: F.multi_margin_loss(four, row, p=3), ValueError, "p must be 1 or 2, got 3"),
+    (lambda: F.multi_margin_loss(four, row[:2]), ValueError, r"shape \(3,\), got \(2,\)"),
+    (lambda: F.multi_margin_loss(four, jnp.zeros(3)), TypeError, "integers.*float32"),
+    (lambda: F.multi_margin_loss(four, row, weight=jnp.ones(3)), ValueError, r"weight of shape \(4,\), got \(3,\)"),
+    (lambda: F.multi_margin_loss(four, row, weight=jnp.ones(4, int)), TypeError, "weight int32"),
+    (lambda: F.multi_margin_loss(four[..., None], row), ValueError, r"\(3, 4, 1\)"),
+    (lambda: F.multi_margin_loss(four[:, :0], row), ValueError, r"C above 0, got \(3, 0\)"),
+    (lambda: F.multi_margin_loss(scalar, row[0]), ValueError, r"got \(\)"),
+    (lambda: F.multilabel_margin_loss(four, ints[:, :3]), ValueError, r"target \(3, 3\)"),
+    (lambda: F.multilabel_margin_loss(four, four), TypeError, "integers.*float32"),
+    (lambda: F.multilabel_margin_loss(four[:, :0], ints[:, :0]), ValueError, r"C above 0, got \(3, 0\)"),
+    (lambda: F.cosine_embedding_loss(four, four[:1], row), ValueError, r"input2 \(1, 4\)"),
+    (lambda: F.cosine_embedding_loss(four, four, row[:, None]), ValueError, r"got \(3, 1\)"),
+    (lambda: F.cosine_embedding_loss(two, two, jnp.ones(1)), ValueError, r"target of shape \(\), got \(1,\)"),
+    (lambda: F.cosine_embedding_loss(scalar, scalar, scalar), ValueError, r"\(N, D\)"),
+    (lambda: F.triplet_margin_loss(four, four[0], four), ValueError, r"positive \(4,\)"),
+    (lambda: F.triplet_margin_loss(four, four, four, margin=0), ValueError, "margin must be positive, got 0"),
+    (lambda: F.triplet_margin_loss(scalar, scalar, scalar), ValueError, "scalars"),
+    (lambda: F.triplet_margin_loss(four, four, four, reduction="average"), ValueError, "'average'"),
+    (lambda: F.triplet_margin_with_distance_loss(four, four[0], four), ValueError, r"\(3, 4\), \(4,\), \(3, 4\)"),
+    (lambda: F.triplet_margin_with_distance_loss(four, four, four, margin=-1.0), ValueError, "got -1.0"),
+    (lambda: nn.HuberLoss(delta="1"), TypeError, "HuberLoss: delta.*str"),
+    (lambda: nn.MultiMarginLoss(p=3), ValueError, "MultiMarginLoss: p.*3"),
+    (lambda: nn.MultiMarginLoss(weight=four), ValueError, r"MultiMarginLoss: .*\(3, 4\)"),
+    (lambda: nn.TripletMarginLoss(margin=0), ValueError, "TripletMarginLoss: margin.*0"),
+    (lambda: nn.TripletMarginWithDistanceLoss(margin=-1), ValueError, "TripletMarginWithDistanceLoss: margin.*-1"),
+    (lambda: nn.GaussianNLLLoss(True), TypeError, "positional"),
+])  # fmt: skip
+def test_refused(call, kind, words):
+    with pytest.raises(kind, match=words):
+        call()
+
+
+@pytest.mark.parametrize("value", [
+    lambda: F.gaussian_nll_loss(two, two, -1.0),
+    lambda: F.binary_cross_entropy(2 * two, two),
+    lambda: F.binary_cross_entropy(two, -two),
+    lambda: F.multi_margin_loss(four, row + 4),
+    lambda: F.multi_margin_loss(four, row - 1),
+    lambda: F.multilabel_margin_loss(four, ints + 4),
+    lambda: F.multilabel_margin_loss(four, ints - 2),
+])  # fmt: skip
+def test_what_only_values_tell_is_nan(value):
+    assert jnp.isnan(value())
+
+
+def test_a_mean_over_many_values_of_float16():
+    x = jnp.ones(70_000, jnp.float16)  # more than the largest number of float16
+    assert F.l1_loss(x, 0 * x, weight=x) == 1
+    assert (bpjax.grad(lambda x: 1000 * F.mse_loss(x, 0 * x))(x) > 0.02).all()
+
+
+@pytest.mark.parametrize("grad", [bpjax.grad, jax.grad], ids=["hand", "auto"])
+def test_an_infinite_threshold_leaves_the_squares(grad):
+    assert grad(lambda x: F.huber_loss(x, jnp.zeros(()), delta=math.inf))(3.0) == 3
+    assert grad(lambda x: F.smooth_l1_loss(x, jnp.zeros(()), beta=math.inf))(3.0) == 0
