@@ -3,7 +3,7 @@
 import sys as _sys
 
 from .. import functional
-from . import init
+from . import init, utils
 from .activation import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from .adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
@@ -122,4 +122,5 @@ __all__ = [
     "functional",
     "init",
     "summary",
+    "utils",
 ]

@@ -27,6 +27,14 @@ class Parameter:
         if init is None:
             raise TypeError(f"{type(self).__name__}: say how it starts: init=, a number or a function of (key, shape, dtype)")
         self.shape, self.init, self.dtype = (shape,) if isinstance(shape, int) else tuple(shape), init, dtype
+        self.source: Parameter | None = None
+
+    @classmethod
+    def made_from(cls, source: "Parameter", function) -> "Parameter":
+        """A parameter that starts as a function of the initial value of another one."""
+        self = cls(jax.eval_shape(function, jax.ShapeDtypeStruct(source.shape, jnp.float32)).shape, function, source.dtype)
+        self.source = source
+        return self
 
     def make(self, key):
         """The initial value."""
@@ -97,7 +105,7 @@ class Module:
 
     def __new__(cls, *args, **kwargs):
         self = object.__new__(cls)
-        self.__dict__.update(_parameters={}, _buffers={}, _modules={}, _binding=None, _path="", _paths={})
+        self.__dict__.update(_parameters={}, _buffers={}, _modules={}, _derived={}, _binding=None, _path="", _paths={})
         return self
 
     def __init__(self):
@@ -160,7 +168,13 @@ class Module:
             if binding.buffers is None:
                 raise self._name(ValueError(f"needs its buffer {name!r}: give apply(..., buffers=model.init_buffers())"))
             return binding.new_buffers[self._paths[name]]
+        if name in self._derived:
+            return self._derived[name] if binding is None else self._derived[name](self)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def derive(self, name: str, function) -> None:
+        """Have the attribute `name` be a function of the bound module, such as a weight that `nn.utils.weight_norm` makes."""
+        self._derived[name] = function
 
     def __delattr__(self, name):
         for registry in (self._parameters, self._buffers, self._modules):
@@ -211,7 +225,11 @@ class Module:
         _check_key(f"{type(self).__name__}.init", rng)
         if self._lazy():
             self._settle(sample_inputs, kwargs)
-        return nested({path: p.make(fold_path(rng, path)) for path, p in self.named_parameters()})
+        declared = dict(self.named_parameters())
+        values = {path: p.make(fold_path(rng, path)) for path, p in declared.items() if p.source is None}
+        paths = {id(p): path for path, p in declared.items()}
+        made = {path: p.init(values[paths[id(p.source)]]) for path, p in declared.items() if p.source is not None}
+        return nested({path: made[path] if path in made else values[path] for path in declared})
 
     def _lazy(self) -> str:
         """The modules that have no sizes yet, in words."""
@@ -226,7 +244,7 @@ class Module:
         arrays = {i: leaf for i, leaf in enumerate(leaves) if hasattr(leaf, "shape") and hasattr(leaf, "dtype")}
 
         def forward(arrays):
-            values = {path: p.make(jax.random.key(0)) for path, p in self.named_parameters()}
+            values = {path: jnp.zeros(p.shape, p.dtype) for path, p in self.named_parameters()}
             buffers = {path: b.make(None) for path, b in self._declared("buffers")}
             binding = Binding(values, buffers, False, None, dict(self.named_modules()))
             args, kwargs = jax.tree.unflatten(tree, [arrays.get(i, leaf) for i, leaf in enumerate(leaves)])
@@ -403,7 +421,7 @@ class Lazy(Module):
         original.become(*inputs)
         self.__class__ = original.__class__
         self.__dict__.update(original._copy(binding, path, {}, {}).__dict__)
-        binding.params.update({self._paths[n]: p.make(jax.random.key(0)) for n, p in self._parameters.items()})
+        binding.params.update({self._paths[n]: jnp.zeros(p.shape, p.dtype) for n, p in self._parameters.items()})
         binding.new_buffers.update({self._paths[n]: b.make(None) for n, b in self._buffers.items()})
 
 

@@ -104,4 +104,7 @@ def _with_stacks(block, n):
         for registry, kind in ((module._parameters, _Stack), (module._buffers, _BufferStack)):
             for name, declared in registry.items():
                 registry[name] = stacks.setdefault(id(declared), kind(declared, n))
+    for stack in stacks.values():
+        if (source := stack.each.source) is not None:
+            stack.source, stack.init = stacks[id(source)], jax.vmap(stack.each.init)
     return block

@@ -1,0 +1,84 @@
+"""Flat names, `.safetensors` files, and every mismatch in one error."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bpjax import interop, nn
+
+
+def tied():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    model[1].weight = model[0].weight
+    return model
+
+
+model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+params, buffers = model.init(jax.random.key(0)), model.init_buffers()
+flat = interop.state_dict(params, buffers)
+
+
+def equal(a, b):
+    return jax.tree.structure(a) == jax.tree.structure(b) and all(map(np.array_equal, jax.tree.leaves(a), jax.tree.leaves(b)))
+
+
+def test_there_and_back():
+    assert list(flat) == [
+        "0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked",
+    ]  # fmt: skip
+    again, state = interop.load_state_dict(model, flat)
+    assert equal(again, params) and equal(state, buffers)
+
+
+def test_through_a_file(tmp_path):
+    interop.save_safetensors({**flat, "half": jnp.ones(3, jnp.bfloat16)}, tmp_path / "model.safetensors", {"by": "test"})
+    read = interop.load_safetensors(tmp_path / "model.safetensors")
+    assert read.pop("half").dtype == jnp.bfloat16 and equal(read, flat)
+
+
+def test_every_mismatch_is_in_one_error():
+    given = {**flat, "0.weight": jnp.ones((3, 3)), "head.bias": jnp.ones(1)}
+    del given["1.running_var"]
+    with pytest.raises(ValueError) as caught:
+        interop.load_state_dict(model, given)
+    assert str(caught.value) == (
+        "Sequential: the state_dict does not fit:\n  wrong shape: 0.weight: expected (3, 2), got (3, 3)\n"
+        "  missing: 1.running_var (3,)\n  unexpected: head.bias (1,)"
+    )
+
+
+def test_not_strict_keeps_what_fits():
+    loaded, state = interop.load_state_dict(model, {"0.bias": jnp.full(3, 7.0), "head": jnp.ones(1)}, strict=False)
+    assert (loaded["0"]["bias"] == 7).all() and jax.tree.structure(loaded) == jax.tree.structure(params)
+    assert jax.tree.structure(state) == jax.tree.structure(buffers)
+
+
+@pytest.mark.parametrize("names", [("0.weight", "1.weight"), ("0.weight",), ("1.weight",)], ids=["both", "the first", "the second"])
+def test_a_tied_weight_under_any_of_its_names(names):
+    given = {"0.bias": np.zeros(3), "1.bias": np.zeros(3), **{n: np.eye(3) for n in names}}
+    loaded, _ = interop.load_state_dict(tied(), given)
+    np.testing.assert_array_equal(loaded["0"]["weight"], np.eye(3))
+
+
+def test_tied_weights_that_differ_are_refused():
+    given = {"0.bias": np.zeros(3), "1.bias": np.zeros(3), "0.weight": np.eye(3), "1.weight": np.ones((3, 3))}
+    with pytest.raises(ValueError, match="tied, but different: 1.weight and 0.weight"):
+        interop.load_state_dict(tied(), given)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PK\x03\x04 a zip", "file of torch.save"),
+        (b"\x80\x02 a pickle", "file of torch.save"),
+        (b"", "not a whole"),
+        (b"\0" * 99, "not a whole"),
+    ],
+)
+def test_another_file_is_refused(tmp_path, content, words):
+    (tmp_path / "it").write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(words)):
+        interop.load_safetensors(tmp_path / "it")
