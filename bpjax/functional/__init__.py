@@ -1,11 +1,36 @@
 """Layers as pure functions, forward and backward side by side. `bpjax.nn.functional` is this module."""
 
-from .activation import elu, gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, softplus, tanh
+from .activation import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    logsigmoid,
+    mish,
+    prelu,
+    relu,
+    relu6,
+    rrelu,
+    selu,
+    sigmoid,
+    silu,
+    softplus,
+    softshrink,
+    softsign,
+    tanh,
+    tanhshrink,
+    threshold,
+)
 from .convolution import conv2d
 from .cross_entropy import cross_entropy, nll_loss
 from .ctc import ctc_loss
-from .dropout import dropout
-from .linear import bilinear, flatten, identity, linear
+from .dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from .linear import bilinear, flatten, identity, linear, unflatten
 from .linear_cross_entropy import linear_cross_entropy
 from .loss import (
     binary_cross_entropy,
@@ -32,30 +57,44 @@ from .margin import (
 from .normalization import batch_norm, batch_norm_statistics, layer_norm, rms_norm
 from .pooling import max_pool2d
 from .recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
-from .sparse import embedding
+from .softmax import gumbel_softmax, log_softmax, softmax, softmin
+from .sparse import embedding, embedding_bag, one_hot
 from .vision import affine_grid, channel_shuffle, grid_sample, interpolate, pixel_shuffle, pixel_unshuffle
 
 __all__ = [
     "affine_grid",
+    "alpha_dropout",
     "batch_norm",
     "batch_norm_statistics",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "celu",
     "channel_shuffle",
     "conv2d",
     "cosine_embedding_loss",
     "cross_entropy",
     "ctc_loss",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "embedding",
+    "embedding_bag",
+    "feature_alpha_dropout",
     "flatten",
     "gaussian_nll_loss",
     "gelu",
+    "glu",
     "grid_sample",
     "gru",
     "gru_cell",
+    "gumbel_softmax",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
     "identity",
@@ -67,31 +106,44 @@ __all__ = [
     "linear",
     "linear_cross_entropy",
     "log_softmax",
+    "logsigmoid",
     "lstm",
     "lstm_cell",
     "margin_ranking_loss",
     "max_pool2d",
+    "mish",
     "mse_loss",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "nll_loss",
+    "one_hot",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
+    "prelu",
     "relu",
+    "relu6",
     "rms_norm",
     "rnn_relu",
     "rnn_relu_cell",
     "rnn_tanh",
     "rnn_tanh_cell",
+    "rrelu",
+    "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
     "soft_margin_loss",
     "softmax",
+    "softmin",
     "softplus",
+    "softshrink",
+    "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
+    "unflatten",
 ]

@@ -19,4 +19,4 @@ def unpack(packed, shape):
 
 def _axis(shape):
     """Along the last axis where that wastes no bit (leading axes, and their sharding, stay), otherwise flat."""
-    return -1 if shape and shape[-1] % 8 == 0 and shape[-1] > 0 else None
+    return -1 if shape and shape[-1] % 8 == 0 and 0 not in shape else None

@@ -12,7 +12,7 @@ class Linear(Module):
     Shapes: (*, in_features) -> (*, out_features); weight (out_features, in_features), bias (out_features,), both
     U(±1/√in_features) at first.
     Formula and backward: see `bpjax.functional.linear`.
-    Errors: ValueError where the last dimension is not in_features.
+    Errors: ValueError where the last dimension is not in_features; those of the function.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.Linear.html
 
     >>> import jax, jax.numpy as jnp
@@ -41,9 +41,10 @@ class Linear(Module):
 class Bilinear(Module):
     """y_o = x1ᵀ W_o x2 + b_o on the last axes.
 
-    Shapes: (*, in1_features) and (*, in2_features) -> (*, out_features).
+    Shapes: (*, in1_features) and (*, in2_features) -> (*, out_features); weight (out_features, in1_features, in2_features),
+    bias (out_features,), both U(±1/√in1_features) at first.
     Formula and backward: see `bpjax.functional.bilinear`.
-    Errors: ValueError where shapes do not fit.
+    Errors: ValueError for in1_features below 1; those of the function.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.Bilinear.html
 
     >>> import jax, jax.numpy as jnp
@@ -54,16 +55,14 @@ class Bilinear(Module):
     """
 
     def __init__(self, in1_features, in2_features, out_features, bias=True, *, dtype=None):
+        if in1_features <= 0:
+            raise ValueError(f"Bilinear: in1_features must be positive, got {in1_features}")
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
         init = uniform(1 / math.sqrt(in1_features))
         self.weight = Parameter((out_features, in1_features, in2_features), init, dtype)
         self.bias = Parameter((out_features,), init, dtype) if bias else None
 
     def forward(self, input1, input2):
-        first, second = self._shape(input1), self._shape(input2)
-        if first[-1:] != (self.in1_features,) or second[-1:] != (self.in2_features,) or first[:-1] != second[:-1]:
-            expected = f"inputs (*, {self.in1_features}) and (*, {self.in2_features})"
-            raise ValueError(f"expected {expected}, got {first} and {second}")
         return F.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self):
@@ -94,6 +93,33 @@ class Flatten(Module):
 
     def extra_repr(self):
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Axis `dim` as several, of unflattened_size, one of which may be -1.
+
+    Shapes: any -> axis `dim` replaced by the sizes.
+    Formula and backward: see `bpjax.functional.unflatten`.
+    Errors: TypeError for sizes that are not whole numbers; those of the function.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.Unflatten.html
+
+    >>> import jax, jax.numpy as jnp
+    >>> from bpjax import nn
+    >>> nn.Unflatten(1, (3, 4))(jnp.zeros((2, 12))).shape
+    (2, 3, 4)
+    """
+
+    def __init__(self, dim, unflattened_size):
+        if not isinstance(unflattened_size, tuple | list) or not all(isinstance(n, int) for n in unflattened_size):
+            raise TypeError(f"Unflatten: unflattened_size must be a tuple of whole numbers, got {unflattened_size!r}")
+        self.dim = dim
+        self.unflattened_size = unflattened_size
+
+    def forward(self, input):
+        return F.unflatten(input, self.dim, self.unflattened_size)
+
+    def extra_repr(self):
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
 
 
 class Identity(Module):

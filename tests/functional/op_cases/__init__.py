@@ -13,6 +13,7 @@ from . import (  # noqa: F401
     normalization,
     pooling,
     recurrent,
+    softmax,
     sparse,
     vision,
 )

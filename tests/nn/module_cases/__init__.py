@@ -1,6 +1,20 @@
 """The cases of every module, family by family."""
 
-from . import adaptive_softmax, cross_entropy, ctc, linear, linear_cross_entropy, loss, margin, recurrent, vision  # noqa: F401
+from . import (  # noqa: F401
+    activation,
+    adaptive_softmax,
+    cross_entropy,
+    ctc,
+    dropout,
+    linear,
+    linear_cross_entropy,
+    loss,
+    margin,
+    recurrent,
+    softmax,
+    sparse,
+    vision,
+)
 from .table import CASES
 
 __all__ = ["CASES"]
