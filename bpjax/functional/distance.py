@@ -9,7 +9,7 @@ from jax import lax
 from ..engine import op
 from .checks import at_least_float32, floating
 from .reduction import unbroadcast
-from .vector_norm import norm_axes, slope, vector_norm
+from .vector_norm import absolute, norm_axes, slope, vector_norm
 
 
 @op(static=("p", "eps", "keepdim"))
@@ -139,7 +139,7 @@ def _pdist(input, p):
     floating("pdist", input=input)
     d, _, _ = _differences(at_least_float32(input))
     if p == math.inf:
-        size = jnp.abs(d)
+        size = absolute(d)
         top = lax.stop_gradient(size).max(1, keepdims=True, initial=0)
         n = top + jnp.where(size == top, size - lax.stop_gradient(size), 0).sum(1, keepdims=True)  # derivative 1 at each that ties
     else:

@@ -103,11 +103,12 @@ def _(weight, u, v, dim):
 
 @spectral_norm.def_backward
 def _(saved, dy):
-    W, u, v, sigma, dim = (saved[k] for k in ("W", "u", "v", "sigma", "dim"))
-    dy = at_least_float32(dy)
+    W, sigma, dim, dy = saved["W"], saved["sigma"], saved["dim"], at_least_float32(dy)
+    u, v = (lax.stop_gradient(saved[k]) for k in "uv")
     dsigma = -(dy * W).sum() / (sigma * sigma)
-    outer = jnp.moveaxis((u[:, None] * at_least_float32(v)).reshape(jnp.moveaxis(W, dim, 0).shape), 0, dim)
-    return (dy / sigma + dsigma * outer).astype(W.dtype), jnp.zeros_like(u), jnp.zeros_like(v)
+    outer = (at_least_float32(u)[:, None] * v).reshape(jnp.moveaxis(W, dim, 0).shape)
+    dW = dy / sigma + dsigma * jnp.moveaxis(outer, 0, dim)
+    return dW.astype(W.dtype), jnp.zeros_like(u), jnp.zeros_like(v)
 
 
 def _spectral_norm(weight, u, v, dim):

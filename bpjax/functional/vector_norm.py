@@ -27,14 +27,14 @@ def vector_norm(x, p, axes):
 
     The derivative that JAX takes of it is `slope`.
     """
+    is_zero, size = x == 0, absolute(x)
     if p == 0:
-        return (x != 0).sum(axes, keepdims=True).astype(x.dtype)
+        return (~is_zero).sum(axes, keepdims=True).astype(x.dtype)
     if abs(p) == math.inf:
-        return (jnp.max if p > 0 else jnp.min)(jnp.abs(x), axes, keepdims=True)
+        return (jnp.max if p > 0 else jnp.min)(size, axes, keepdims=True)
     if p == 1:
-        return jnp.abs(x).sum(axes, keepdims=True)
-    is_zero = x == 0
-    powers = x * x if p == 2 else jnp.where(is_zero, 0 if p > 0 else math.inf, jnp.where(is_zero, 1, jnp.abs(x)) ** p)
+        return size.sum(axes, keepdims=True)
+    powers = x * x if p == 2 else jnp.where(is_zero, 0 if p > 0 else math.inf, jnp.where(is_zero, 1, size) ** p)
     total = powers.sum(axes, keepdims=True)
     inside = (total > 0) & (total < math.inf)
     return jnp.where(inside, _root(jnp.where(inside, total, 1), p), _root(lax.stop_gradient(total), p))
@@ -54,6 +54,11 @@ def slope(x, n, p, axes):
         return jnp.where(inside, x, 0) / jnp.where(inside, n, 1)
     inside &= x != 0
     return jnp.where(inside, jnp.sign(x) * (jnp.where(inside, jnp.abs(x), 1) / jnp.where(inside, n, 1)) ** (p - 1), 0)
+
+
+def absolute(x):
+    """|x| with derivative 0 at 0, where JAX's is 1."""
+    return x * jnp.sign(x)
 
 
 def _root(total, p):

@@ -1,6 +1,19 @@
 """The cases of every function, family by family."""
 
-from . import activation, convolution, dropout, linear, loss, normalization, pooling, recurrent, sparse  # noqa: F401
+from . import (  # noqa: F401
+    activation,
+    batch_norm,
+    convolution,
+    distance,
+    dropout,
+    linear,
+    loss,
+    normalization,
+    pooling,
+    recurrent,
+    reparametrization,
+    sparse,
+)
 from .table import CASES
 
 __all__ = ["CASES"]
