@@ -26,9 +26,11 @@ from .activation import (
     tanhshrink,
     threshold,
 )
+from .batch_norm import batch_norm, batch_norm_statistics, instance_norm, instance_norm_statistics
 from .convolution import conv2d
 from .cross_entropy import cross_entropy, nll_loss
 from .ctc import ctc_loss
+from .distance import cosine_similarity, pairwise_distance, pdist
 from .dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from .linear import bilinear, flatten, identity, linear, unflatten
 from .linear_cross_entropy import linear_cross_entropy
@@ -54,9 +56,10 @@ from .margin import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
-from .normalization import batch_norm, batch_norm_statistics, layer_norm, rms_norm
+from .normalization import group_norm, layer_norm, local_response_norm, normalize, rms_norm
 from .pooling import max_pool2d
 from .recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
+from .reparametrization import norm_except_dim, power_iteration, spectral_norm, weight_norm
 from .softmax import gumbel_softmax, log_softmax, softmax, softmin
 from .sparse import embedding, embedding_bag, one_hot
 from .vision import affine_grid, channel_shuffle, grid_sample, interpolate, pixel_shuffle, pixel_unshuffle
@@ -73,6 +76,7 @@ __all__ = [
     "channel_shuffle",
     "conv2d",
     "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
     "ctc_loss",
     "dropout",
@@ -88,6 +92,7 @@ __all__ = [
     "gelu",
     "glu",
     "grid_sample",
+    "group_norm",
     "gru",
     "gru_cell",
     "gumbel_softmax",
@@ -98,6 +103,8 @@ __all__ = [
     "hinge_embedding_loss",
     "huber_loss",
     "identity",
+    "instance_norm",
+    "instance_norm_statistics",
     "interpolate",
     "kl_div",
     "l1_loss",
@@ -105,6 +112,7 @@ __all__ = [
     "leaky_relu",
     "linear",
     "linear_cross_entropy",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "lstm",
@@ -117,10 +125,15 @@ __all__ = [
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "nll_loss",
+    "norm_except_dim",
+    "normalize",
     "one_hot",
+    "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
+    "power_iteration",
     "prelu",
     "relu",
     "relu6",
@@ -140,10 +153,12 @@ __all__ = [
     "softplus",
     "softshrink",
     "softsign",
+    "spectral_norm",
     "tanh",
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "unflatten",
+    "weight_norm",
 ]

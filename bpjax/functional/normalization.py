@@ -1,13 +1,14 @@
-"""LayerNorm, RMSNorm, BatchNorm.
+"""LayerNorm, RMSNorm, GroupNorm, local response norm, and vectors of norm 1."""
 
-Statistics are computed in float32 where the input has less.
-"""
+import math
 
 import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32
+from .checks import at_least_float32, floating, refuse
+from .standardize import affine, check_dtypes, check_on_channels, standardized
+from .vector_norm import norm_axes, slope, vector_norm
 
 
 @op(static=("normalized_shape", "eps"))
@@ -16,7 +17,8 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
 
     Shapes: input (*, *normalized_shape), weight γ and bias β of normalized_shape or None -> the shape of input.
     Backward: with x̂ = (x - μ) r and h = γ dy:  dx = r (h - mean h - x̂ mean(h x̂));  dγ = Σ dy x̂;  dβ = Σ dy.
-    Errors: ValueError where the input does not end in normalized_shape.
+    Errors: ValueError where the input does not end in normalized_shape, or the parameters have another shape; TypeError for several
+    dtypes (parameters may have float32 where the input has 16 bits).
     Source: https://arxiv.org/abs/1607.06450, https://pytorch.org/docs/stable/generated/torch.nn.functional.layer_norm.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -46,21 +48,21 @@ def _(saved, dy):
 
 
 def _layer_norm(input, normalized_shape, weight, bias, eps):
-    axes, _ = _axes(_checked("layer_norm", input, normalized_shape), input.ndim)
-    x = at_least_float32(input)
-    mu = x.mean(axes, keepdims=True)
-    centred = x - mu
-    r = lax.rsqrt((centred * centred).mean(axes, keepdims=True) + eps)
-    return _affine(centred * r, weight, bias, input.dtype), mu, r
+    _check_shapes("layer_norm", input, normalized_shape, weight=weight, bias=bias)
+    check_dtypes("layer_norm", input, weight=weight, bias=bias)
+    x_hat, mu, r = standardized(input, _axes(normalized_shape, input.ndim)[0], eps)
+    return affine(x_hat, weight, bias, input.dtype), mu, r
 
 
 @op(static=("normalized_shape", "eps"))
 def rms_norm(input, normalized_shape, weight=None, eps=None):
-    """y = x r γ over the last axes, r = 1/√(mean x² + ε); ε is the machine epsilon of the input where None.
+    """y = x r γ over the last axes, r = 1/√(mean x² + ε); where ε is None it is the machine epsilon of what is computed in.
+
+    That is the input's type, or float32 where the input has less.
 
     Shapes: input (*, *normalized_shape), weight γ of normalized_shape or None -> the shape of input.
     Backward: dx = r (γ dy - x r² mean(γ dy x));  dγ = Σ dy x r.
-    Errors: ValueError where the input does not end in normalized_shape.
+    Errors: ValueError where the input does not end in normalized_shape, or the weight has another shape.
     Source: https://arxiv.org/abs/1910.07467, https://pytorch.org/docs/stable/generated/torch.nn.functional.rms_norm.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -88,114 +90,183 @@ def _(saved, dy):
 
 
 def _rms_norm(input, normalized_shape, weight, eps):
-    axes, _ = _axes(_checked("rms_norm", input, normalized_shape), input.ndim)
+    _check_shapes("rms_norm", input, normalized_shape, weight=weight)
+    floating("rms_norm", input=input, weight=weight)
     x = at_least_float32(input)
-    eps = float(jnp.finfo(input.dtype).eps) if eps is None else eps
-    r = lax.rsqrt((x * x).mean(axes, keepdims=True) + eps)
-    return _affine(x * r, weight, None, input.dtype), r
+    eps = float(jnp.finfo(x.dtype).eps) if eps is None else eps
+    r = lax.rsqrt((x * x).mean(_axes(normalized_shape, x.ndim)[0], keepdims=True) + eps)
+    return affine(x * r, weight, None, input.dtype), r
 
 
-@op(static=("training", "momentum", "eps"))
-def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
-    """y = (x - μ) r γ + β for each channel (axis 1), r = 1/√(var + ε).
-
-    In training μ and the biased var are those of the batch; else they are running_mean and running_var.
-    JAX's arrays do not change: the new running statistics come from `batch_norm_statistics`, and `momentum` is not used here.
-
-    Shapes: input (N, C, *), all others (C,) or None -> the shape of input.
-    Backward: with x̂ = (x - μ) r:  dβ = Σ dy, dγ = Σ dy x̂;  in training dx = γ r (dy - dβ/n - x̂ dγ/n), n the values of a channel;
-    in evaluation dx = γ r dy, dμ = -γ r dβ, dvar = -γ r² dγ / 2.
-    Errors: ValueError where a channel has one value in training, or there are no statistics in evaluation.
-    Source: https://arxiv.org/abs/1502.03167, https://pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html
-
-    >>> import jax.numpy as jnp, bpjax.functional as F
-    >>> [round(v, 2) for v in F.batch_norm(jnp.array([[1.0], [3.0]]), None, None, training=True)[:, 0].tolist()]
-    [-1.0, 1.0]
-    """
-    return _batch_norm(input, running_mean, running_var, weight, bias, training, eps)[0]
+def _shape(normalized_shape):
+    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
 
 
-@batch_norm.def_forward
-def _(input, running_mean, running_var, weight, bias, training, momentum, eps):
-    y, mu, r = _batch_norm(input, running_mean, running_var, weight, bias, training, eps)
-    dtypes = [None if a is None else a.dtype for a in (running_mean, running_var, bias)]
-    return y, {"x": input, "mu": mu, "r": r, "gamma": weight, "dtypes": dtypes, "training": training}
-
-
-@batch_norm.def_backward
-def _(saved, dy):
-    x, mu, r, gamma, (mean_dtype, var_dtype, bias_dtype) = (saved[k] for k in ("x", "mu", "r", "gamma", "dtypes"))
-    axes, n = _but_channels(x)
-    g = at_least_float32(dy)
-    x_hat = (at_least_float32(x) - mu) * r
-    dbeta, dgamma = g.sum(axes, keepdims=True), (g * x_hat).sum(axes, keepdims=True)
-    scale = r if gamma is None else r * _on_channels(gamma, x)
-    if saved["training"]:
-        dx = scale * (g - dbeta / n - x_hat * (dgamma / n))
-        dmean, dvar = jnp.zeros_like(r), jnp.zeros_like(r)
-    else:
-        dx, dmean, dvar = scale * g, -scale * dbeta, -0.5 * scale * r * dgamma
-    cotangents = [(dmean, mean_dtype), (dvar, var_dtype), (dgamma, None if gamma is None else gamma.dtype), (dbeta, bias_dtype)]
-    return dx.astype(x.dtype), *(None if dtype is None else d.reshape(-1).astype(dtype) for d, dtype in cotangents)
-
-
-def _batch_norm(input, running_mean, running_var, weight, bias, training, eps):
-    if input.ndim < 2:
-        raise ValueError(f"batch_norm: expected an input of shape (N, C, *), got {input.shape}")
-    axes, n = _but_channels(input)
-    x = at_least_float32(input)
-    if training:
-        if n <= 1:
-            raise ValueError(f"batch_norm: expected more than 1 value per channel when training, got input shape {input.shape}")
-        mu = x.mean(axes, keepdims=True)
-        var = ((x - mu) * (x - mu)).mean(axes, keepdims=True)
-    else:
-        if running_mean is None or running_var is None:
-            raise ValueError("batch_norm: running_mean and running_var must be given when training=False")
-        mu, var = _on_channels(running_mean, x), _on_channels(running_var, x)
-    r = lax.rsqrt(var + eps)
-    weight, bias = (None if a is None else _on_channels(a, x) for a in (weight, bias))
-    return _affine((x - mu) * r, weight, bias, input.dtype), mu, r
-
-
-def batch_norm_statistics(input, running_mean, running_var, momentum=0.1):
-    """The running statistics after this batch: (1 - m) old + m new, with the batch's mean and unbiased variance. No gradient.
-
-    Shapes: input (N, C, *), running_mean and running_var (C,) -> two of (C,).
-
-    >>> import jax.numpy as jnp, bpjax.functional as F
-    >>> [v.tolist() for v in F.batch_norm_statistics(jnp.array([[1.0], [3.0]]), jnp.zeros(1), jnp.ones(1), 0.5)]
-    [[1.0], [1.5]]
-    """
-    axes, n = _but_channels(input)
-    x = at_least_float32(lax.stop_gradient(input))
-    mean, var = x.mean(axes), x.var(axes) * (n / max(n - 1, 1))
-    new = ((1 - momentum) * old + momentum * now for old, now in ((running_mean, mean), (running_var, var)))
-    return tuple(v.astype(old.dtype) for v, old in zip(new, (running_mean, running_var)))
-
-
-def _affine(x_hat, weight, bias, dtype):
-    y = x_hat if weight is None else x_hat * weight
-    return (y if bias is None else y + bias).astype(dtype)
-
-
-def _checked(name, x, normalized_shape):
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not shape or x.shape[-len(shape) :] != shape:
-        raise ValueError(f"{name}: expected an input of shape (*, {', '.join(map(str, shape))}), got {x.shape}")
-    return shape
+def _check_shapes(name, input, normalized_shape, **parameters):
+    shape = _shape(normalized_shape)
+    if not shape:
+        raise ValueError(f"{name}: expected a normalized_shape of at least one axis, got ()")
+    wrong = [f"{n} of shape {shape}, got {a.shape}" for n, a in parameters.items() if a is not None and a.shape != shape]
+    if input.shape[-len(shape) :] != shape:
+        wrong.insert(0, f"an input of shape (*, {', '.join(map(str, shape))}), got {input.shape}")
+    refuse(name, *(f"expected {w}" for w in wrong))
 
 
 def _axes(normalized_shape, ndim):
     """The normalised axes and the leading ones."""
-    k = 1 if isinstance(normalized_shape, int) else len(normalized_shape)
+    k = len(_shape(normalized_shape))
     return tuple(range(ndim - k, ndim)), tuple(range(ndim - k))
 
 
-def _but_channels(x):
-    """All axes but the channels, and how many values a channel has."""
-    return (0, *range(2, x.ndim)), x.size // max(x.shape[1], 1)
+@op(static=("num_groups", "eps"))
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """y = (x - μ) r γ + β, μ and r = 1/√(var + ε) of each example and group of channels (axis 1), var the biased variance.
+
+    Shapes: input (N, C, *), weight γ and bias β (C,) or None -> the shape of input; the C channels are num_groups groups in order.
+    Backward: with x̂ = (x - μ) r, and b = Σ dy, c = Σ dy x̂ over the space of each channel of each example: dβ = Σ b and dγ = Σ c
+    over the batch;  dx = r (γ dy - (Σ γ b + x̂ Σ γ c) / n), the sums over the channels of a group and n its values.
+    Errors: ValueError where num_groups does not divide the channels, all groups together have one value, or shapes do not fit;
+    TypeError for several dtypes (parameters may have float32 where the input has 16 bits).
+    Source: https://arxiv.org/abs/1803.08494, https://pytorch.org/docs/stable/generated/torch.nn.functional.group_norm.html
+
+    >>> import jax.numpy as jnp, bpjax.functional as F
+    >>> [round(v, 2) for v in F.group_norm(jnp.array([[1.0, 3.0, 5.0, 9.0]]), 2)[0].tolist()]
+    [-1.0, 1.0, -1.0, 1.0]
+    """
+    return _group_norm(input, num_groups, weight, bias, eps)[0]
 
 
-def _on_channels(a, x):
-    return a.reshape(1, -1, *[1] * (x.ndim - 2))
+@group_norm.def_forward
+def _(input, num_groups, weight, bias, eps):
+    y, mu, r = _group_norm(input, num_groups, weight, bias, eps)
+    return y, {"x": input, "mu": mu, "r": r, "gamma": weight, "beta": None if bias is None else bias.dtype}
+
+
+@group_norm.def_backward
+def _(saved, dy):
+    mu, r, gamma = saved["mu"], saved["r"], saved["gamma"]
+    split = _split(dy.shape, mu.shape[1])
+    x, g = (at_least_float32(a).reshape(split) for a in (saved["x"], dy))
+    x_hat = (x - mu) * r
+    b, c = g.sum(3, keepdims=True), (g * x_hat).sum(3, keepdims=True)
+    weight = 1 if gamma is None else gamma.reshape(split[1], split[2], 1)
+    n = split[2] * split[3]
+    dx = r * (weight * g - (weight * b).sum(2, keepdims=True) / n - x_hat * ((weight * c).sum(2, keepdims=True) / n))
+    dgamma = None if gamma is None else c.sum(0).reshape(gamma.shape).astype(gamma.dtype)
+    dbeta = None if saved["beta"] is None else b.sum(0).reshape(-1).astype(saved["beta"])
+    return dx.reshape(dy.shape).astype(saved["x"].dtype), dgamma, dbeta
+
+
+def _group_norm(input, num_groups, weight, bias, eps):
+    if input.ndim < 2 or num_groups < 1 or input.shape[1] % num_groups:
+        expected = "an input of shape (N, C, *) and a num_groups that divides C"
+        raise ValueError(f"group_norm: expected {expected}, got {input.shape} and {num_groups}")
+    split = _split(input.shape, num_groups)
+    one = split[0] * split[2] * split[3] == 1 and f"expected more than 1 value in a group, got one in each of the {num_groups}"
+    check_on_channels("group_norm", input, one, weight=weight, bias=bias)
+    x_hat, mu, r = standardized(input.reshape(split), (2, 3), eps)
+    weight, bias = (None if a is None else a.reshape(split[1], split[2], 1) for a in (weight, bias))
+    return affine(x_hat, weight, bias, input.dtype).reshape(input.shape), mu, r
+
+
+def _split(shape, num_groups):
+    """(N, groups, channels of a group, values of a channel)"""
+    return shape[0], num_groups, shape[1] // num_groups, math.prod(shape[2:])
+
+
+@op(static=("size", "alpha", "beta", "k"))
+def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
+    """y = x / dᵝ, d = k + α/size Σ x² over `size` neighbouring channels (axis 1); beyond the ends x is 0.
+
+    The neighbours of channel c are c - size//2 to c + (size-1)//2.
+
+    Shapes: input (N, C, *) of at least 3 axes, kept.
+    Backward: dx = dy / dᵝ - 2 α β / size x Σ dy x / dᵝ⁺¹, the sum over the channels that c is a neighbour of. x and d are kept.
+    Errors: ValueError for fewer axes, or a size below 1; TypeError for integers.
+    Source: https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks,
+    https://pytorch.org/docs/stable/generated/torch.nn.functional.local_response_norm.html
+
+    >>> import jax.numpy as jnp, bpjax.functional as F
+    >>> F.local_response_norm(jnp.array([[[1.0], [2.0]]]), 2, alpha=2.0, beta=1.0)[0, :, 0].tolist()
+    [0.5, 0.3333333432674408]
+    """
+    return _local_response_norm(input, size, alpha, beta, k)[0]
+
+
+@local_response_norm.def_forward
+def _(input, size, alpha, beta, k):
+    y, d = _local_response_norm(input, size, alpha, beta, k)
+    return y, {"x": input, "d": d, "size": size, "alpha": alpha, "beta": beta}
+
+
+@local_response_norm.def_backward
+def _(saved, dy):
+    d, size, alpha, beta = (saved[n] for n in ("d", "size", "alpha", "beta"))
+    x, g = at_least_float32(saved["x"]), at_least_float32(dy)
+    share = g * d**-beta
+    dx = share - (2 * alpha * beta / size) * x * _sum_of_neighbours(share * x / d, (size - 1) // 2, size // 2)
+    return (dx.astype(saved["x"].dtype),)
+
+
+def _local_response_norm(input, size, alpha, beta, k):
+    refuse(
+        "local_response_norm",
+        input.ndim < 3 and f"expected an input of shape (N, C, *) of at least 3 axes, got {input.shape}",
+        size < 1 and f"size must be positive, got {size}",
+    )
+    floating("local_response_norm", input=input)
+    x = at_least_float32(input)
+    d = k + (alpha / size) * _sum_of_neighbours(x * x, size // 2, (size - 1) // 2)
+    return (x * d**-beta).astype(input.dtype), d
+
+
+def _sum_of_neighbours(a, before, after):
+    """For each channel the sum over the channels from `before` ones before it to `after` ones after it."""
+    one, none = [1] * (a.ndim - 2), [(0, 0)] * (a.ndim - 2)
+    window, padding = (1, before + 1 + after, *one), ((0, 0), (before, after), *none)
+    return lax.reduce_window(a, a.dtype.type(0), lax.add, window, (1,) * a.ndim, padding)
+
+
+@op(static=("p", "dim", "eps"))
+def normalize(input, p=2.0, dim=1, eps=1e-12):
+    """y = x / max(‖x‖_p, ε) over the axes `dim`: one, several, or all for None.
+
+    Shapes: any, kept.
+    Backward: with n = ‖x‖_p, m = max(n, ε):  dx = (dy - n' Σ dy y) / m, n' = sign(x) (|x| / n)ᵖ⁻¹ being the norm's derivative, and
+    0 where n < ε. At n = ε it counts; where x = 0 it is 0, and largest values that tie share it for p = ∞.
+    Errors: ValueError for axes that are not there or not distinct, or a norm that an axis of size 0 does not have; TypeError for
+    integers.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.normalize.html
+
+    >>> import jax.numpy as jnp, bpjax.functional as F
+    >>> [round(v, 2) for v in F.normalize(jnp.array([3.0, 4.0]), dim=0).tolist()]
+    [0.6, 0.8]
+    """
+    return _normalize(input, p, dim, eps)[0]
+
+
+@normalize.def_forward
+def _(input, p, dim, eps):
+    y, n, m = _normalize(input, p, dim, eps)
+    return y, {"x": input, "n": n, "p": p, "dim": dim, "eps": eps}
+
+
+@normalize.def_backward
+def _(saved, dy):
+    n, p, eps = saved["n"], saved["p"], saved["eps"]
+    x, g = at_least_float32(saved["x"]), at_least_float32(dy)
+    axes, m = norm_axes("normalize", x, p, saved["dim"]), _at_least(n, eps)
+    through_n = jnp.where(n < eps, 0, (g * x / m).sum(axes, keepdims=True))
+    return (((g - through_n * slope(x, n, p, axes)) / m).astype(saved["x"].dtype),)
+
+
+def _normalize(input, p, dim, eps):
+    floating("normalize", input=input)
+    x = at_least_float32(input)
+    n = vector_norm(x, p, norm_axes("normalize", x, p, dim))
+    m = _at_least(n, eps)
+    return (x / m).astype(input.dtype), n, m
+
+
+def _at_least(n, eps):
+    return jnp.where(n < eps, eps, n)  # the derivative at n = ε is 1, and NaN stays NaN

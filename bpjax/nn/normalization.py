@@ -1,15 +1,14 @@
-"""Modules of normalization."""
-
-import jax.numpy as jnp
+"""Modules that normalise the last axes, groups of channels, or neighbouring channels."""
 
 from .. import functional as F
-from .module import Buffer, Module, Parameter
+from ..functional.checks import refuse
+from .module import Module, Parameter
 
 
 class LayerNorm(Module):
     """Normalises the last axes.
 
-    Shapes: (*, *normalized_shape), kept.
+    Shapes: (*, *normalized_shape), kept; weight and bias of normalized_shape.
     Formula and backward: see `bpjax.functional.layer_norm`.
     Errors: ValueError where the input does not end in normalized_shape.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html
@@ -22,25 +21,23 @@ class LayerNorm(Module):
     """
 
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, *, dtype=None):
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape = _sizes("LayerNorm", normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = Parameter(self.normalized_shape, 1.0, dtype) if elementwise_affine else None
         self.bias = Parameter(self.normalized_shape, 0.0, dtype) if elementwise_affine and bias else None
 
     def forward(self, input):
-        shape = self._shape(input)
-        if shape[-len(self.normalized_shape) :] != self.normalized_shape:
-            raise ValueError(f"expected input ending in {self.normalized_shape}, got shape {shape}")
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        options = f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        return f"{self.normalized_shape}, eps={self.eps}, {options}"
 
 
 class RMSNorm(Module):
-    """Normalises the last axes. By their root mean square.
+    """Normalises the last axes by their root mean square.
 
-    Shapes: (*, *normalized_shape), kept.
+    Shapes: (*, *normalized_shape), kept; weight of normalized_shape.
     Formula and backward: see `bpjax.functional.rms_norm`.
     Errors: ValueError where the input does not end in normalized_shape.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html
@@ -53,63 +50,73 @@ class RMSNorm(Module):
     """
 
     def __init__(self, normalized_shape, eps=None, elementwise_affine=True, *, dtype=None):
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape = _sizes("RMSNorm", normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = Parameter(self.normalized_shape, 1.0, dtype) if elementwise_affine else None
 
     def forward(self, input):
-        shape = self._shape(input)
-        if shape[-len(self.normalized_shape) :] != self.normalized_shape:
-            raise ValueError(f"expected input ending in {self.normalized_shape}, got shape {shape}")
         return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
-class BatchNorm1d(Module):
-    """Normalises each channel over the batch; in evaluation by running statistics, which are buffers.
+class GroupNorm(Module):
+    """Normalises each group of channels of each example.
 
-    Shapes: (N, C) or (N, C, L), kept; weight, bias, running_mean, running_var (C,).
-    Formula and backward: see `bpjax.functional.batch_norm`.
-    Errors: ValueError for another shape, one value per channel in training, or missing buffers.
-    Source: https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html
+    Shapes: (N, C, *), kept; weight and bias (C,).
+    Formula and backward: see `bpjax.functional.group_norm`.
+    Errors: ValueError where num_groups does not divide num_channels, or for another shape.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.GroupNorm.html
 
     >>> import jax, jax.numpy as jnp
     >>> from bpjax import nn
-    >>> model = nn.BatchNorm1d(3)
-    >>> params, buffers = model.init(jax.random.key(0)), model.init_buffers()
-    >>> y, buffers = model.apply(params, jnp.ones((2, 3)), buffers=buffers, train=True)
-    >>> int(buffers["num_batches_tracked"])
-    1
+    >>> model = nn.GroupNorm(2, 6)
+    >>> model.apply(model.init(jax.random.key(0)), jnp.ones((2, 6, 3))).shape
+    (2, 6, 3)
     """
 
-    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, *, dtype=None):
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.affine, self.track_running_stats = affine, track_running_stats
-        self.weight = Parameter((num_features,), 1.0, dtype) if affine else None
-        self.bias = Parameter((num_features,), 0.0, dtype) if affine else None
-        if track_running_stats:
-            self.running_mean = Buffer((num_features,), 0.0, dtype)
-            self.running_var = Buffer((num_features,), 1.0, dtype)
-            self.num_batches_tracked = Buffer((), 0, jnp.int32)
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, *, bias=True, dtype=None):
+        if num_groups < 1 or num_channels < 0 or num_channels % num_groups:
+            raise ValueError(f"GroupNorm: expected a num_groups that divides num_channels, got {num_groups} and {num_channels}")
+        self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
+        self.weight = Parameter((num_channels,), 1.0, dtype) if affine else None
+        self.bias = Parameter((num_channels,), 0.0, dtype) if affine and bias else None
 
     def forward(self, input):
-        shape = self._shape(input)
-        if len(shape) not in (2, 3) or shape[1] != self.num_features:
-            expected = f"(N, {self.num_features}) or (N, {self.num_features}, L)"
-            raise ValueError(f"expected input of shape {expected}, got shape {shape}")
-        if not self.track_running_stats:
-            return F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps)
-        if not self.training:
-            return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
-        mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked + 1
-        output = F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps)
-        momentum = 1 / count if self.momentum is None else self.momentum  # None: the average over all batches
-        self.running_mean, self.running_var = F.batch_norm_statistics(input, mean, var, momentum)
-        self.num_batches_tracked = count
-        return output
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
-        options = f"eps={self.eps}, momentum={self.momentum}, affine={self.affine}, track_running_stats={self.track_running_stats}"
-        return f"{self.num_features}, {options}"
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
+
+
+class LocalResponseNorm(Module):
+    """Divides by a power of the mean square of neighbouring channels.
+
+    Shapes: (N, C, *) of at least 3 axes, kept.
+    Formula and backward: see `bpjax.functional.local_response_norm`.
+    Errors: those of the function.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.LocalResponseNorm.html
+
+    >>> import jax.numpy as jnp
+    >>> from bpjax import nn
+    >>> nn.LocalResponseNorm(2)(jnp.ones((1, 3, 4))).shape
+    (1, 3, 4)
+    """
+
+    def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0):
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input):
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self):
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+def _sizes(name, shape):
+    """The shape as a tuple; a number is one axis."""
+    sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    is_shape = all(hasattr(n, "__index__") and n >= 0 for n in sizes)
+    refuse(name, not is_shape and f"normalized_shape must be whole numbers, none negative, got {shape!r}")
+    return sizes

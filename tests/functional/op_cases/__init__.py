@@ -2,9 +2,11 @@
 
 from . import (  # noqa: F401
     activation,
+    batch_norm,
     convolution,
     cross_entropy,
     ctc,
+    distance,
     dropout,
     linear,
     linear_cross_entropy,
@@ -13,6 +15,7 @@ from . import (  # noqa: F401
     normalization,
     pooling,
     recurrent,
+    reparametrization,
     softmax,
     sparse,
     vision,
