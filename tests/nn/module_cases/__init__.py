@@ -2,6 +2,7 @@
 
 from . import (  # noqa: F401
     activation,
+    adaptive_pooling,
     adaptive_softmax,
     cross_entropy,
     ctc,
@@ -10,6 +11,7 @@ from . import (  # noqa: F401
     linear_cross_entropy,
     loss,
     margin,
+    pooling,
     recurrent,
     softmax,
     sparse,
