@@ -23,11 +23,7 @@ class LazyLinear(Lazy):
     becomes = Linear
 
     def __init__(self, out_features, bias=True, *, dtype=None):
-        super().__init__(out_features, bias, dtype=dtype)
-        self.out_features = out_features
+        super().__init__(out_features=out_features, bias=bias, dtype=dtype)
 
     def missing(self, input):
-        return (self._shape(input)[-1],)
-
-    def extra_repr(self):
-        return f"in_features=0, out_features={self.out_features}, bias={self._arguments[0][1]}"
+        return {"in_features": self._shape(input)[-1]}

@@ -399,21 +399,31 @@ class Lazy(Module):
     """A module that lacks a size until `init` gets sample inputs; then it is one of the class `becomes`."""
 
     becomes: type[Module]
+    space: int  # how many axes the windows of an image, a line or a volume have
 
-    def __init__(self, *args, **kwargs):
-        self._arguments = args, kwargs
+    def __init__(self, **arguments):
+        self._arguments = arguments
 
-    def missing(self, input) -> tuple:
-        """The arguments of `becomes` that an input tells; they come first."""
+    def missing(self, input) -> dict:
+        """The arguments of `becomes` that an input tells."""
         raise NotImplementedError
 
     def become(self, input):
         """Take the sizes from the input."""
-        args, kwargs = self._arguments
-        sizes = self.missing(input)
+        arguments = {**self.missing(input), **self._arguments}
         del self._arguments
         self.__class__ = self.becomes
-        self.__init__(*sizes, *args, **kwargs)
+        self.__init__(**arguments)
+
+    def _channels(self, input):
+        """The axis before those of space, of one example or of a batch."""
+        shape = self._shape(input)
+        if len(shape) not in (self.space + 1, self.space + 2):
+            raise ValueError(f"expected an input with {self.space + 1} axes, or {self.space + 2} with a batch, got shape {shape}")
+        return shape[-self.space - 1]
+
+    def extra_repr(self):
+        return ", ".join(f"{name}={value!r}" for name, value in self._arguments.items() if name != "dtype")
 
     def _meet(self, original, inputs):
         """Of a copy bound in `init`: let the original become what it is, and be a copy of that, with abstract values."""

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("x64")
 def values(case, built):
     if not isinstance(built, nn.Module):
         return {}, {}
-    params, buffers = built.init(jax.random.key(0), *map(jnp.asarray, case.inputs)), built.init_buffers()
+    params, buffers = built.init(jax.random.key(0), *(a if a is None else jnp.asarray(a) for a in case.inputs)), built.init_buffers()
     return (params, buffers) if case.keep else (random_like(params), random_like(buffers))
 
 

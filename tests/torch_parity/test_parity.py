@@ -14,7 +14,7 @@ import bpjax
 from bpjax import interop, nn
 
 torch = pytest.importorskip("torch")
-pytestmark = [pytest.mark.usefixtures("x64"), pytest.mark.filterwarnings("ignore::UserWarning")]  # PyTorch's warnings
+pytestmark = [pytest.mark.usefixtures("x64"), pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")]  # PyTorch warns
 PARITY = [c for c in CASES if c.parity]
 TORCH = Library(torch.nn, torch.nn.functional, lambda a: torch.tensor(np.asarray(a)))
 

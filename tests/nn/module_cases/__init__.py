@@ -15,6 +15,7 @@ from . import (  # noqa: F401
     recurrent,
     softmax,
     sparse,
+    utils,
     vision,
 )
 from .table import CASES
