@@ -16,7 +16,9 @@ from bpjax import interop, nn
 torch = pytest.importorskip("torch")
 pytestmark = [pytest.mark.usefixtures("x64"), pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")]  # PyTorch warns
 PARITY = [c for c in CASES if c.parity]
-TORCH = Library(torch.nn, torch.nn.functional, lambda a: torch.tensor(np.asarray(a)))
+TORCH = Library(
+    torch.nn, torch.nn.functional, lambda a: torch.tensor(np.asarray(a)), lambda a: torch.nn.Parameter(torch.tensor(np.asarray(a)))
+)
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +35,17 @@ def leaves(outputs):
     return [outputs] if isinstance(outputs, torch.Tensor) else [leaf for part in outputs for leaf in leaves(part)]
 
 
+def made(case: Case):
+    """PyTorch's module; a lazy one has met the inputs."""
+    theirs = case.make(TORCH)
+    if case.name.startswith("Lazy"):
+        theirs(*(torch.tensor(np.asarray(a)) for a in case.inputs))
+    return theirs
+
+
 def of_pytorch(case: Case, mode: str, state):
     """Outputs, gradients of the inputs and of the parameters, and the state_dict after, by PyTorch."""
-    theirs = case.make(TORCH)
+    theirs = made(case)
     is_module = isinstance(theirs, torch.nn.Module)
     where = differentiated(case)
     inputs = [None if a is None else torch.tensor(np.asarray(a)).requires_grad_(i in where) for i, a in enumerate(case.inputs)]
@@ -55,7 +65,7 @@ def of_pytorch(case: Case, mode: str, state):
 
 def initial_state(case: Case):
     """PyTorch's own state_dict, with random numbers in it."""
-    theirs = case.make(TORCH)
+    theirs = made(case)
     if not isinstance(theirs, torch.nn.Module):
         return {}
     state = {n: jnp.asarray(v.detach().numpy()) for n, v in theirs.state_dict().items()}
@@ -73,6 +83,8 @@ def test_as_pytorch(case, record_property):
     state = initial_state(case)
     built = case.make(BPJAX)
     is_module = isinstance(built, nn.Module)
+    if case.name.startswith("Lazy"):
+        built.init(jax.random.key(0), *map(jnp.asarray, case.inputs))
     params, buffers = interop.load_state_dict(built, state) if is_module else ({}, {})
     for mode in case.modes:
         f, args = program(case, built, params, buffers, mode)

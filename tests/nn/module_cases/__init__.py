@@ -4,6 +4,7 @@ from . import (  # noqa: F401
     activation,
     adaptive_pooling,
     adaptive_softmax,
+    containers,
     cross_entropy,
     ctc,
     dropout,

@@ -11,14 +11,15 @@ import bpjax
 
 
 class Library(NamedTuple):
-    """What a case is built from: `lib.nn.Conv2d(...)`, `lib.F.interpolate`, and `lib.array` for arrays among the arguments."""
+    """What a case is built from: `lib.nn.Conv2d(...)`, `lib.F.interpolate`; `lib.array` and `lib.parameter` make those of an array."""
 
     nn: Any
     F: Any
     array: Callable
+    parameter: Callable
 
 
-BPJAX = Library(bpjax.nn, bpjax.functional, jnp.asarray)
+BPJAX = Library(bpjax.nn, bpjax.functional, jnp.asarray, lambda a: bpjax.nn.Parameter(jnp.asarray(a)))
 
 
 class Case(NamedTuple):
