@@ -1,12 +1,14 @@
 """Layers as pure functions, forward and backward side by side. `bpjax.nn.functional` is this module."""
 
 from .activation import elu, gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, softplus, tanh
-from .convolution import conv2d
+from .convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .cross_entropy import cross_entropy, nll_loss
 from .dropout import dropout
+from .folding import fold, unfold
 from .linear import bilinear, flatten, identity, linear
 from .loss import binary_cross_entropy, binary_cross_entropy_with_logits, huber_loss, l1_loss, mse_loss
 from .normalization import batch_norm, batch_norm_statistics, layer_norm, rms_norm
+from .padding import pad
 from .pooling import max_pool2d
 from .recurrent import rnn_tanh
 from .sparse import embedding
@@ -17,12 +19,18 @@ __all__ = [
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "dropout",
     "elu",
     "embedding",
     "flatten",
+    "fold",
     "gelu",
     "huber_loss",
     "identity",
@@ -34,6 +42,7 @@ __all__ = [
     "max_pool2d",
     "mse_loss",
     "nll_loss",
+    "pad",
     "relu",
     "rms_norm",
     "rnn_tanh",
@@ -42,4 +51,5 @@ __all__ = [
     "softmax",
     "softplus",
     "tanh",
+    "unfold",
 ]
