@@ -42,11 +42,12 @@ from .adaptive_pooling import (
     fractional_max_pool3d_with_indices,
 )
 from .batch_norm import batch_norm, batch_norm_statistics, instance_norm, instance_norm_statistics
-from .convolution import conv2d
+from .convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .cross_entropy import cross_entropy, nll_loss
 from .ctc import ctc_loss
 from .distance import cosine_similarity, pairwise_distance, pdist
 from .dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from .folding import fold, unfold
 from .linear import bilinear, flatten, identity, linear, unflatten
 from .linear_cross_entropy import linear_cross_entropy
 from .loss import (
@@ -72,6 +73,7 @@ from .margin import (
     triplet_margin_with_distance_loss,
 )
 from .normalization import group_norm, layer_norm, local_response_norm, normalize, rms_norm
+from .padding import pad
 from .pooling import (
     avg_pool1d,
     avg_pool2d,
@@ -117,7 +119,12 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "celu",
     "channel_shuffle",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -131,6 +138,7 @@ __all__ = [
     "embedding_bag",
     "feature_alpha_dropout",
     "flatten",
+    "fold",
     "fractional_max_pool2d",
     "fractional_max_pool2d_with_indices",
     "fractional_max_pool3d",
@@ -186,6 +194,7 @@ __all__ = [
     "norm_except_dim",
     "normalize",
     "one_hot",
+    "pad",
     "pairwise_distance",
     "pdist",
     "pixel_shuffle",
@@ -218,5 +227,6 @@ __all__ = [
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "unflatten",
+    "unfold",
     "weight_norm",
 ]

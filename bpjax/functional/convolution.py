@@ -1,104 +1,312 @@
-"""Two-dimensional convolution.
+"""Convolutions and transposed convolutions of 1, 2 and 3 dimensions.
 
-Everything is written as NHWC x HWIO -> NHWC: inside a loop XLA:CPU runs every other layout on its slowest path (15 times slower).
+They are three bilinear maps between an image x, a kernel W and an image y: `_correlate` makes y, `_spread` x, `_kernel_between` W.
+A convolution is the first, and its backward the others; a transposed one is the second, and its backward the first and the third.
 """
 
-import jax.numpy as jnp
+from typing import NamedTuple
+
 from jax import lax
 
 from ..engine import op
+from .checks import floating, one_dtype, refuse
+from .sizes import sizes
+
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
+
+
+@op(static=("stride", "padding", "dilation", "groups"))
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """y[n, o] = b[o] + Σ_c W[o, c] ⋆ x[n, c], the cross-correlation of each channel of the group, zeros outside.
+
+    Shapes: input (N, C, L) or (C, L), weight (O, C/groups, k), bias (O,) or None -> (N, O, L') or (O, L'). See `conv2d`.
+    Backward: that of `conv2d`.
+    Errors: those of `conv2d`.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv1d.html
+
+    >>> import jax.numpy as jnp, bpjax.functional as F
+    >>> F.conv1d(jnp.arange(4.0).reshape(1, 1, 4), jnp.array([[[1.0, 1.0]]])).tolist()
+    [[[1.0, 3.0, 5.0]]]
+    """
+    return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)[0]
 
 
 @op(static=("stride", "padding", "dilation", "groups"))
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """y[n, o] = b[o] + Σ_c W[o, c] ⋆ x[n, c], the cross-correlation of each channel of the group, zeros outside.
 
-    Shapes: input (N, C, H, W) or (C, H, W), weight (O, C/groups, kh, kw), bias (O,) or None -> (N, O, H', W') or (O, H', W'),
-    H' = floor((H + padding before and after - dilation (kh - 1) - 1) / stride) + 1. `padding` is a number, a pair, 'valid' or 'same'.
+    Shapes: input (N, C, H, W) or (C, H, W), weight (O, C/groups, kH, kW), bias (O,) or None -> (N, O, H', W') or (O, H', W'),
+    H' = floor((H + padding before and after - dilation (kH - 1) - 1) / stride) + 1. `stride`, `padding` and `dilation` are numbers or
+    pairs; padding 'valid' is 0, and 'same' keeps H and W (with stride 1), an odd zero standing behind.
     Backward: dx = dy (spread by the stride) convolved with the flipped W, in and out exchanged;
     dW = x ⋆ dy with the batch as channels;  db = Σ dy over batch and space.
-    Errors: ValueError where shapes and options do not fit.
+    Errors: ValueError where shapes and options do not fit; TypeError for several dtypes, or none of floating point.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
     >>> F.conv2d(jnp.ones((1, 1, 3, 3)), jnp.ones((1, 1, 2, 2))).tolist()
     [[[[4.0, 4.0], [4.0, 4.0]]]]
     """
-    stride, dilation, padding = _options(input, weight, stride, padding, dilation, groups)
-    dtype = jnp.promote_types(input.dtype, weight.dtype)
-    x = (input if input.ndim == 4 else input[None]).transpose(0, 2, 3, 1).astype(dtype)
-    y = _convolve(x, weight.transpose(2, 3, 1, 0).astype(dtype), padding, stride=stride, rhs_dilation=dilation, groups=groups)
-    y = y if bias is None else y + bias
-    y = y.transpose(0, 3, 1, 2)
-    return y if input.ndim == 4 else y[0]
+    return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)[0]
 
 
-@conv2d.def_forward
-def _(input, weight, bias, stride, padding, dilation, groups):
-    stride, dilation, padding = _options(input, weight, stride, padding, dilation, groups)
-    y = conv2d.formula(input, weight, bias, stride, padding, dilation, groups)
-    saved = {"x": input, "W": weight, "b": None if bias is None else bias.dtype}
-    return y, {**saved, "stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+@op(static=("stride", "padding", "dilation", "groups"))
+def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """y[n, o] = b[o] + Σ_c W[o, c] ⋆ x[n, c], the cross-correlation of each channel of the group, zeros outside.
+
+    Shapes: input (N, C, D, H, W) or (C, D, H, W), weight (O, C/groups, kD, kH, kW), bias (O,) or None
+    -> (N, O, D', H', W') or (O, D', H', W'). See `conv2d`.
+    Backward: that of `conv2d`.
+    Errors: those of `conv2d`.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv3d.html
+
+    >>> import jax.numpy as jnp, bpjax.functional as F
+    >>> F.conv3d(jnp.ones((1, 1, 2, 2, 3)), jnp.ones((1, 1, 2, 2, 2))).tolist()
+    [[[[[8.0, 8.0]]]]]
+    """
+    return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)[0]
 
 
-@conv2d.def_backward
-def _(saved, dy):
-    x, W, stride, padding, dilation, groups = (saved[k] for k in ("x", "W", "stride", "padding", "dilation", "groups"))
-    batched = x.ndim == 4
-    X, g = (x, dy) if batched else (x[None], dy[None])
-    sizes, kernel, spread = X.shape[2:], W.shape[2:], [(n - 1) * s + 1 for n, s in zip(g.shape[2:], stride)]
-    reach = [d * (k - 1) for d, k in zip(dilation, kernel)]  # how far a kernel extends beyond its first tap
-
-    # dx: the output of stride s is spread by s, then meets the flipped kernel; the padding brings back the input's size
-    out, c, kh, kw = W.shape
-    flipped = W[:, :, ::-1, ::-1].reshape(groups, out // groups, c, kh, kw)
-    flipped = flipped.transpose(3, 4, 1, 0, 2).reshape(kh, kw, out // groups, groups * c)
-    before = [r - p[0] for r, p in zip(reach, padding)]
-    around = [(b, n - m + r - b) for b, n, m, r in zip(before, sizes, spread, reach)]
-    dx = _convolve(g.transpose(0, 2, 3, 1), flipped.astype(dy.dtype), around, lhs_dilation=stride, rhs_dilation=dilation, groups=groups)
-    dx = dx.transpose(0, 3, 1, 2)
-
-    # dW: each channel of x is an example, the batch its channels, dy the kernel
-    around = [(p[0], m + r - n - p[0]) for p, n, m, r in zip(padding, sizes, spread, reach)]
-    taps = X.transpose(1, 2, 3, 0).astype(dy.dtype)
-    dW = _convolve(taps, g.transpose(2, 3, 0, 1), around, stride=dilation, rhs_dilation=stride, batch_groups=groups)
-    dW = dW.transpose(3, 0, 1, 2)
-
-    db = None if saved["b"] is None else g.sum((0, 2, 3)).astype(saved["b"])
-    return (dx if batched else dx[0]).astype(x.dtype), dW.astype(W.dtype), db
+def _conv(name, n, input, weight, bias, stride, padding, dilation, groups):
+    """The convolution, and how its kernels lie."""
+    _check(name, n, input, weight, bias, groups, transposed=False)
+    windows = _windows(name, weight.shape[2:], stride, padding, dilation, groups)
+    padded = [size + sum(p) for size, p in zip(input.shape[-n:], windows.padding)]
+    refuse(
+        name,
+        any(size < 1 + reach for size, reach in zip(padded, windows.reach))
+        and f"a kernel {weight.shape[2:]} with dilation {windows.dilation} is larger than the padded input {tuple(padded)}",
+    )
+    y = _correlate(_batched(n, input), weight, windows)
+    return _with_bias(y, bias).reshape(*input.shape[: -n - 1], *y.shape[1:]), windows
 
 
-def _convolve(x, kernel, padding, stride=(1, 1), lhs_dilation=(1, 1), rhs_dilation=(1, 1), groups=1, batch_groups=1):
-    return lax.conv_general_dilated(
-        x, kernel, tuple(stride), tuple(padding), tuple(lhs_dilation), tuple(rhs_dilation), ("NHWC", "HWIO", "NHWC"), groups, batch_groups
+def _own_backward_of_conv(conv, n):
+    @conv.def_forward
+    def _(input, weight, bias, stride, padding, dilation, groups):
+        y, windows = _conv(conv.__name__, n, input, weight, bias, stride, padding, dilation, groups)
+        return y, {"x": input, "W": weight, "windows": windows, "has_bias": bias is not None}
+
+    @conv.def_backward
+    def _(saved, dy):
+        W, windows = saved["W"], saved["windows"]
+        x, dy = _batched(n, saved["x"]), _batched(n, dy)
+        dx = _spread(dy, W, windows, x.shape[2:]).reshape(saved["x"].shape)
+        return dx, _kernel_between(x, dy, windows), _db(dy) if saved["has_bias"] else None
+
+
+_own_backward_of_conv(conv1d, 1)
+_own_backward_of_conv(conv2d, 2)
+_own_backward_of_conv(conv3d, 3)
+
+
+@op(static=("stride", "padding", "output_padding", "groups", "dilation"))
+def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """y[n, o] = b[o] + Σ_c W[c, o] placed at each position of x[n, c], `stride` apart, times the value there.
+
+    Shapes: input (N, C, L) or (C, L), weight (C, O/groups, k), bias (O,) or None -> (N, O, L') or (O, L'). See `conv_transpose2d`.
+    Backward: that of `conv_transpose2d`.
+    Errors: those of `conv_transpose2d`.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose1d.html
+
+    >>> import jax.numpy as jnp, bpjax.functional as F
+    >>> F.conv_transpose1d(jnp.array([[[1.0, 2.0]]]), jnp.ones((1, 1, 3)), stride=2).tolist()
+    [[[1.0, 1.0, 3.0, 2.0, 2.0]]]
+    """
+    return _conv_transpose("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)[0]
+
+
+@op(static=("stride", "padding", "output_padding", "groups", "dilation"))
+def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """y[n, o] = b[o] + Σ_c W[c, o] placed at each position of x[n, c], `stride` apart, times the value there.
+
+    It does to x what the backward of `conv2d` with these options does to dy.
+    Shapes: input (N, C, H, W) or (C, H, W), weight (C, O/groups, kH, kW), bias (O,) or None -> (N, O, H', W') or (O, H', W'),
+    H' = (H - 1) stride - 2 padding + dilation (kH - 1) + output_padding + 1. The options are numbers or pairs; `output_padding` adds
+    places behind, fewer than stride or dilation.
+    Backward: dx = dy ⋆ W with this stride, a plain convolution;  dW = dy ⋆ x with the batch as channels;  db = Σ dy over batch and space.
+    Errors: ValueError where shapes and options do not fit; TypeError for several dtypes, or none of floating point.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose2d.html
+
+    >>> import jax.numpy as jnp, bpjax.functional as F
+    >>> F.conv_transpose2d(jnp.array([[[[1.0, 2.0]]]]), jnp.ones((1, 1, 1, 2)), stride=2).tolist()
+    [[[[1.0, 1.0, 2.0, 2.0]]]]
+    """
+    return _conv_transpose("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)[0]
+
+
+@op(static=("stride", "padding", "output_padding", "groups", "dilation"))
+def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """y[n, o] = b[o] + Σ_c W[c, o] placed at each position of x[n, c], `stride` apart, times the value there.
+
+    Shapes: input (N, C, D, H, W) or (C, D, H, W), weight (C, O/groups, kD, kH, kW), bias (O,) or None
+    -> (N, O, D', H', W') or (O, D', H', W'). See `conv_transpose2d`.
+    Backward: that of `conv_transpose2d`.
+    Errors: those of `conv_transpose2d`.
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose3d.html
+
+    >>> import jax.numpy as jnp, bpjax.functional as F
+    >>> F.conv_transpose3d(jnp.array([[[[[1.0, 2.0]]]]]), jnp.ones((1, 1, 1, 1, 2))).tolist()
+    [[[[[1.0, 3.0, 2.0]]]]]
+    """
+    return _conv_transpose("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)[0]
+
+
+def _conv_transpose(name, n, input, weight, bias, stride, padding, output_padding, groups, dilation):
+    """The transposed convolution, and how its kernels lie."""
+    _check(name, n, input, weight, bias, groups, transposed=True)
+    refuse(name, isinstance(padding, str) and f"padding must be a whole number or {n} of them, got {padding!r}")
+    windows = _windows(name, weight.shape[2:], stride, padding, dilation, groups)
+    more = sizes(name, n, "output_padding", output_padding)
+    refuse(
+        name,
+        any(not 0 <= m < max(s, d) for m, s, d in zip(more, windows.stride, windows.dilation))
+        and f"output_padding must be at least 0 and less than stride {windows.stride} or dilation {windows.dilation}, got {more}",
+    )
+    windows = windows._replace(padding=tuple((before, after - m) for (before, after), m in zip(windows.padding, more)))
+    size = tuple((m - 1) * s + r + 1 - sum(p) for m, s, r, p in zip(input.shape[-n:], windows.stride, windows.reach, windows.padding))
+    refuse(name, min(size) < 1 and f"an input of shape {input.shape} is too small: the output would have size {size}")
+    y = _spread(_batched(n, input), weight, windows, size)
+    return _with_bias(y, bias).reshape(*input.shape[: -n - 1], *y.shape[1:]), windows
+
+
+def _own_backward_of_conv_transpose(conv_transpose, n):
+    @conv_transpose.def_forward
+    def _(input, weight, bias, stride, padding, output_padding, groups, dilation):
+        y, windows = _conv_transpose(conv_transpose.__name__, n, input, weight, bias, stride, padding, output_padding, groups, dilation)
+        return y, {"x": input, "W": weight, "windows": windows, "has_bias": bias is not None}
+
+    @conv_transpose.def_backward
+    def _(saved, dy):
+        W, windows = saved["W"], saved["windows"]
+        x, dy = _batched(n, saved["x"]), _batched(n, dy)
+        dx = _correlate(dy, W, windows).reshape(saved["x"].shape)
+        return dx, _kernel_between(dy, x, windows), _db(dy) if saved["has_bias"] else None
+
+
+_own_backward_of_conv_transpose(conv_transpose1d, 1)
+_own_backward_of_conv_transpose(conv_transpose2d, 2)
+_own_backward_of_conv_transpose(conv_transpose3d, 3)
+
+
+class _Windows(NamedTuple):
+    """How kernels lie in the image x: numbers for each axis of space; the padding as pairs (before, after), negative where x is cut."""
+
+    kernel: tuple
+    stride: tuple
+    padding: tuple
+    dilation: tuple
+    groups: int
+
+    @property
+    def reach(self):
+        """How far a kernel extends beyond its first tap."""
+        return tuple(d * (k - 1) for d, k in zip(self.dilation, self.kernel))
+
+
+def _correlate(x, W, windows):
+    """y[o] = Σ_c W[o, c] ⋆ x[c]."""
+    return _convolve(x, W, windows.padding, stride=windows.stride, rhs_dilation=windows.dilation, groups=windows.groups)
+
+
+def _spread(y, W, windows, size):
+    """x[c] = Σ_o W[o, c] placed at each position of y[o], times the value there; what lies beyond `size` is cut.
+
+    y with zeros between, `stride` apart, meets the flipped kernel, in and out exchanged.
+    """
+    out, c, *kernel = W.shape
+    flipped = lax.rev(W, range(2, W.ndim)).reshape(windows.groups, out // windows.groups, c, *kernel)
+    flipped = flipped.swapaxes(1, 2).reshape(windows.groups * c, out // windows.groups, *kernel)
+    spans = [(m - 1) * s + 1 for m, s in zip(y.shape[2:], windows.stride)]
+    before = [r - p for r, (p, _) in zip(windows.reach, windows.padding)]
+    around = [(b, n - m + r - b) for b, n, m, r in zip(before, size, spans, windows.reach)]
+    return _convolve(y, flipped, around, lhs_dilation=windows.stride, rhs_dilation=windows.dilation, groups=windows.groups)
+
+
+def _kernel_between(x, y, windows):
+    """W[o, c] = Σ_n x[n, c] ⋆ y[n, o]: each channel of x is an example, the batch its channels, y the kernel."""
+    spans = [(m - 1) * s + 1 for m, s in zip(y.shape[2:], windows.stride)]
+    around = [(p, m + r - n - p) for (p, _), n, m, r in zip(windows.padding, x.shape[2:], spans, windows.reach)]
+    x, y = x.swapaxes(0, 1), y.swapaxes(0, 1)
+    W = _convolve(x, y, around, stride=windows.dilation, rhs_dilation=windows.stride, batch_groups=windows.groups)
+    return W.swapaxes(0, 1)
+
+
+def _convolve(x, W, padding, stride=None, lhs_dilation=None, rhs_dilation=None, groups=1, batch_groups=1):
+    """The convolution of (N, C, *space) and (O, C, *space) to (N, O, *space), computed with the channels last.
+
+    Inside a loop XLA:CPU runs every layout but NHWC x HWIO -> NHWC on its slowest path (15 times slower).
+    """
+    space = range(2, x.ndim)
+    axes = "DHW"[-len(space) :]
+    y = lax.conv_general_dilated(
+        x.transpose(0, *space, 1), W.transpose(*space, 1, 0), stride or (1,) * len(space), padding, lhs_dilation, rhs_dilation,
+        (f"N{axes}C", f"{axes}IO", f"N{axes}C"), groups, batch_groups,
+    )  # fmt: skip
+    return y.transpose(0, -1, *range(1, x.ndim - 1))
+
+
+def _with_bias(y, bias):
+    return y if bias is None else y + bias.reshape(-1, *(1,) * (y.ndim - 2))
+
+
+def _db(dy):
+    return dy.sum((0, *range(2, dy.ndim)))
+
+
+def _batched(n, x):
+    """With an axis for the batch before channels and n axes of space."""
+    return x if x.ndim == n + 2 else x[None]
+
+
+def _check(name, n, input, weight, bias, groups, transposed):
+    """Refuse arrays that are not images of n axes of space, a kernel and a bias that belong together."""
+    axes = ", ".join("DHW"[-n:]) if n > 1 else "L"
+    ends = ", ".join(f"k{a}" for a in "DHW"[-n:]) if n > 1 else "k"
+    layout = f"(C, O/groups, {ends})" if transposed else f"(O, C/groups, {ends})"
+    refuse(
+        name,
+        (input.ndim not in (n + 1, n + 2) or weight.ndim != n + 2)
+        and f"expected an input (N, C, {axes}) or (C, {axes}) and a weight {layout}, got {input.shape} and {weight.shape}",
+        not (hasattr(groups, "__index__") and groups > 0) and f"groups must be a positive whole number, got {groups!r}",
+    )
+    floating(name, input=input, weight=weight, bias=bias)
+    one_dtype(name, input=input, weight=weight, bias=bias)
+    first, second = weight.shape[0], weight.shape[1] * groups
+    channels, out = (first, second) if transposed else (second, first)
+    refuse(
+        name,
+        first % groups and f"expected a weight {layout} whose first axis is divisible by groups={groups}, got {weight.shape}",
+        0 in (out, *weight.shape[2:]) and f"expected a kernel and output channels, got a weight of shape {weight.shape}",
+        input.shape[-n - 1] != channels
+        and f"a weight of shape {weight.shape} in {groups} groups takes {channels} channels, got an input of shape {input.shape}",
+        bias is not None and bias.shape != (out,) and f"expected a bias of shape ({out},), got {bias.shape}",
+        0 in input.shape[-n:] and f"expected an image that is not empty, got an input of shape {input.shape}",
+        transposed and channels == 0 and f"expected input channels, got a weight of shape {weight.shape}",
     )
 
 
-def _options(x, W, stride, padding, dilation, groups):
-    """Stride and dilation as pairs, padding as two pairs (before, after)."""
-    stride, dilation = _pair(stride), _pair(dilation)
-    if x.ndim not in (3, 4) or W.ndim != 4:
-        raise ValueError(
-            f"conv2d: expected an input (N, C, H, W) or (C, H, W) and a weight (O, C/groups, kh, kw), got {x.shape} and {W.shape}"
-        )
-    if x.shape[-3] != W.shape[1] * groups or W.shape[0] % groups:
-        raise ValueError(f"conv2d: an input of shape {x.shape} does not fit a weight of shape {W.shape} in {groups} groups")
+def same_padding(kernel, dilation):
+    """(before, after) of each axis, with which a convolution of stride 1 keeps the size."""
+    reach = [d * (k - 1) for d, k in zip(dilation, kernel)]
+    return tuple((r // 2, r - r // 2) for r in reach)
+
+
+def _windows(name, kernel, stride, padding, dilation, groups):
+    n = len(kernel)
+    stride, dilation = sizes(name, n, "stride", stride), sizes(name, n, "dilation", dilation)
     if padding == "same":
-        if stride != (1, 1):
-            raise ValueError(f"conv2d: padding='same' needs stride 1, got {stride}")
-        total = [d * (k - 1) for d, k in zip(dilation, W.shape[2:])]
-        padding = tuple((t // 2, t - t // 2) for t in total)
-    elif padding == "valid":
-        padding = ((0, 0), (0, 0))
+        refuse(name, stride != (1,) * n and f"padding='same' needs stride 1, got {stride}")
+        padding = same_padding(kernel, dilation)
     elif isinstance(padding, str):
-        raise ValueError(f"conv2d: padding must be a number, a pair, 'valid' or 'same', got {padding!r}")
-    elif isinstance(padding, int) or not isinstance(padding[0], tuple):
-        padding = tuple((p, p) for p in _pair(padding))
-    for n, k, d, p in zip(x.shape[-2:], W.shape[2:], dilation, padding):
-        if n + p[0] + p[1] < d * (k - 1) + 1:
-            raise ValueError(f"conv2d: a kernel {W.shape[2:]} (dilation {dilation}) is larger than the padded input {x.shape[-2:]}")
-    return stride, dilation, padding
-
-
-def _pair(v):
-    return (v, v) if isinstance(v, int) else tuple(v) * (3 - len(v))
+        refuse(name, padding != "valid" and f"padding must be a whole number, {n} of them, 'valid' or 'same', got {padding!r}")
+        padding = ((0, 0),) * n
+    else:
+        padding = tuple((p, p) for p in sizes(name, n, "padding", padding))
+    refuse(
+        name,
+        min(stride) < 1 and f"stride must be positive, got {stride}",
+        min(dilation) < 1 and f"dilation must be positive, got {dilation}",
+        min(min(p) for p in padding) < 0 and f"padding must not be negative, got {tuple(p for p, _ in padding)}",
+    )
+    return _Windows(kernel, stride, padding, dilation, groups)
