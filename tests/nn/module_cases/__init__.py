@@ -1,6 +1,6 @@
 """The cases of every module, family by family."""
 
-from . import linear  # noqa: F401
+from . import batch_norm, distance, linear, normalization  # noqa: F401
 from .table import CASES
 
 __all__ = ["CASES"]
