@@ -30,6 +30,7 @@ from .convolution import conv2d
 from .cross_entropy import cross_entropy, nll_loss
 from .ctc import ctc_loss
 from .dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from .feedforward import geglu, swiglu
 from .linear import bilinear, flatten, identity, linear, unflatten
 from .linear_cross_entropy import linear_cross_entropy
 from .loss import (
@@ -57,6 +58,7 @@ from .margin import (
 from .normalization import batch_norm, batch_norm_statistics, layer_norm, rms_norm
 from .pooling import max_pool2d
 from .recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
+from .rotary import rotary_embedding
 from .softmax import gumbel_softmax, log_softmax, softmax, softmin
 from .sparse import embedding, embedding_bag, one_hot
 from .vision import affine_grid, channel_shuffle, grid_sample, interpolate, pixel_shuffle, pixel_unshuffle
@@ -85,6 +87,7 @@ __all__ = [
     "feature_alpha_dropout",
     "flatten",
     "gaussian_nll_loss",
+    "geglu",
     "gelu",
     "glu",
     "grid_sample",
@@ -129,6 +132,7 @@ __all__ = [
     "rnn_relu_cell",
     "rnn_tanh",
     "rnn_tanh_cell",
+    "rotary_embedding",
     "rrelu",
     "selu",
     "sigmoid",
@@ -140,6 +144,7 @@ __all__ = [
     "softplus",
     "softshrink",
     "softsign",
+    "swiglu",
     "tanh",
     "tanhshrink",
     "threshold",

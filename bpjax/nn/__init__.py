@@ -36,6 +36,7 @@ from .convolution import Conv2d
 from .cross_entropy import CrossEntropyLoss, NLLLoss
 from .ctc import CTCLoss
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from .feedforward import GEGLU, SwiGLU
 from .lazy import LazyLinear
 from .linear import Bilinear, Flatten, Identity, Linear, Unflatten
 from .linear_cross_entropy import LinearCrossEntropyLoss, LinearCrossEntropyOptions
@@ -66,6 +67,7 @@ from .normalization import BatchNorm1d, LayerNorm, RMSNorm
 from .pooling import MaxPool2d
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .repeat import Repeat
+from .rotary import RotaryEmbedding
 from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 from .sparse import Embedding, EmbeddingBag
 from .summary import ModuleSummary, Summary, summary
@@ -97,6 +99,7 @@ __all__ = [
     "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
+    "GEGLU",
     "GELU",
     "GLU",
     "GRU",
@@ -148,6 +151,7 @@ __all__ = [
     "ReLU",
     "ReLU6",
     "Repeat",
+    "RotaryEmbedding",
     "SELU",
     "Sequential",
     "SiLU",
@@ -161,6 +165,7 @@ __all__ = [
     "Softshrink",
     "Softsign",
     "Summary",
+    "SwiGLU",
     "Tanh",
     "Tanhshrink",
     "Threshold",
