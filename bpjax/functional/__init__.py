@@ -47,6 +47,7 @@ from .cross_entropy import cross_entropy, nll_loss
 from .ctc import ctc_loss
 from .distance import cosine_similarity, pairwise_distance, pdist
 from .dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from .feedforward import geglu, swiglu
 from .folding import fold, unfold
 from .linear import bilinear, flatten, identity, linear, unflatten
 from .linear_cross_entropy import linear_cross_entropy
@@ -93,6 +94,7 @@ from .pooling import (
 )
 from .recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
 from .reparametrization import norm_except_dim, power_iteration, spectral_norm, weight_norm
+from .rotary import rotary_embedding
 from .softmax import gumbel_softmax, log_softmax, softmax, softmin
 from .sparse import embedding, embedding_bag, one_hot
 from .vision import affine_grid, channel_shuffle, grid_sample, interpolate, pixel_shuffle, pixel_unshuffle
@@ -144,6 +146,7 @@ __all__ = [
     "fractional_max_pool3d",
     "fractional_max_pool3d_with_indices",
     "gaussian_nll_loss",
+    "geglu",
     "gelu",
     "glu",
     "grid_sample",
@@ -209,6 +212,7 @@ __all__ = [
     "rnn_relu_cell",
     "rnn_tanh",
     "rnn_tanh_cell",
+    "rotary_embedding",
     "rrelu",
     "selu",
     "sigmoid",
@@ -221,6 +225,7 @@ __all__ = [
     "softshrink",
     "softsign",
     "spectral_norm",
+    "swiglu",
     "tanh",
     "tanhshrink",
     "threshold",

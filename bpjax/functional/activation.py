@@ -1,7 +1,5 @@
 """Activations: functions of each value, and the gated one. The softmax family stands in softmax.py."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -9,6 +7,7 @@ from jax import lax
 from ..engine import op
 from .checks import at_least_float32, floating, one_dtype, refuse
 from .masks import pack, unpack
+from .normal import Phi, phi
 from .reduction import unbroadcast
 
 
@@ -562,12 +561,6 @@ def _exponential_below(x, alpha, rate=1, above=1):
 # -- smooth, with a derivative that is recomputed from the input -------------------------------------------------------
 
 
-_SQRT_HALF = math.sqrt(0.5)
-_SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
-_1_OVER_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
-_CUBIC = 0.044715
-
-
 @op(static=("approximate",))
 def gelu(input, approximate="none"):
     """y = x Φ(x), Φ the normal distribution function; with approximate="tanh", Φ(x) ≈ (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2.
@@ -584,10 +577,10 @@ def gelu(input, approximate="none"):
     """
     floating("gelu", input=input)
     if approximate == "none":
-        return input * 0.5 * (1 + lax.erf(input * _SQRT_HALF))
+        return input * Phi(input, approximate)
     if approximate == "tanh":
         x = at_least_float32(input)  # a large x² overflows float16
-        return (x * 0.5 * (1 + jnp.tanh(_SQRT_2_OVER_PI * (x + _CUBIC * x * x * x)))).astype(input.dtype)
+        return (x * Phi(x, approximate)).astype(input.dtype)
     raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
 
 
@@ -599,15 +592,9 @@ def _(input, approximate):
 @gelu.def_backward
 def _(saved, dy):
     x, dy = lax.optimization_barrier((saved["x"], dy))
-    if saved["approximate"] == "none":
-        Phi = 0.5 * (1 + lax.erf(x * _SQRT_HALF))
-        phi = jnp.exp(-0.5 * x * x) * _1_OVER_SQRT_2PI
-    else:
-        x = at_least_float32(x)
-        t = jnp.tanh(_SQRT_2_OVER_PI * (x + _CUBIC * x * x * x))
-        Phi = 0.5 * (1 + t)
-        phi = 0.5 * (1 - t) * (1 + t) * _SQRT_2_OVER_PI * (1 + 3 * _CUBIC * x * x)
-    return (((Phi + x * phi) * dy).astype(dy.dtype),)
+    approximate = saved["approximate"]
+    x = x if approximate == "none" else at_least_float32(x)
+    return (((Phi(x, approximate) + x * phi(x, approximate)) * dy).astype(dy.dtype),)
 
 
 @op(static=("inplace",))

@@ -48,6 +48,7 @@ from .cross_entropy import CrossEntropyLoss, NLLLoss
 from .ctc import CTCLoss
 from .distance import CosineSimilarity, PairwiseDistance
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from .feedforward import GEGLU, SwiGLU
 from .folding import Fold, Unfold
 from .lazy import (
     LazyBatchNorm1d,
@@ -123,6 +124,7 @@ from .pooling import (
 )
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .repeat import Repeat
+from .rotary import RotaryEmbedding
 from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 from .sparse import Embedding, EmbeddingBag
 from .summary import ModuleSummary, Summary, summary
@@ -180,6 +182,7 @@ __all__ = [
     "Fold",
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
+    "GEGLU",
     "GELU",
     "GLU",
     "GRU",
@@ -263,6 +266,7 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "RotaryEmbedding",
     "SELU",
     "Sequential",
     "SiLU",
@@ -276,6 +280,7 @@ __all__ = [
     "Softshrink",
     "Softsign",
     "Summary",
+    "SwiGLU",
     "Tanh",
     "Tanhshrink",
     "Threshold",
