@@ -125,6 +125,9 @@ class Op:
     def __repr__(self):
         return f"<bpjax.op {self.__name__}>"
 
+    def __reduce__(self):
+        return self.__qualname__  # copied and pickled as functions are: by name
+
 
 def _frozen(value):
     """Lists become tuples, so that a static argument can be a dictionary key."""

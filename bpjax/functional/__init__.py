@@ -41,6 +41,7 @@ from .adaptive_pooling import (
     fractional_max_pool3d,
     fractional_max_pool3d_with_indices,
 )
+from .attention import multi_head_attention_forward, scaled_dot_product_attention
 from .batch_norm import batch_norm, batch_norm_statistics, instance_norm, instance_norm_statistics
 from .convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .cross_entropy import cross_entropy, nll_loss
@@ -190,6 +191,7 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
@@ -214,6 +216,7 @@ __all__ = [
     "rnn_tanh_cell",
     "rotary_embedding",
     "rrelu",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
-from .checks import floating, refuse
+from .checks import at_least_float32, floating, refuse
 from .sizes import sizes
 
 
@@ -102,13 +102,13 @@ def _folded(x, windows):
     x = x.reshape(-1, C, *windows.kernel, *windows.count)
     for axis in (0, 1):  # (N, C, kH, kW, H', W') -> (N, C, kW, H, W') -> (N, C, H, W)
         stride, count, size, at = windows.stride[axis], windows.count[axis], windows.image[axis], axis - 2 + x.ndim - 1
-        y = 0
+        total = 0
         for i in range(windows.kernel[axis]):
             before = i * windows.dilation[axis] - windows.padding[axis]
             around = [(0, 0, 0)] * (x.ndim - 1)
             around[at] = (before, size - before - (count - 1) * stride - 1, stride - 1)
-            y = y + lax.pad(x[:, :, i], jnp.zeros((), x.dtype), around)
-        x = y
+            total = total + at_least_float32(lax.pad(x[:, :, i], jnp.zeros((), x.dtype), around))
+        x = total.astype(x.dtype)
     return x.reshape(*leading, C, *windows.image)
 
 

@@ -41,6 +41,7 @@ from .adaptive_pooling import (
     FractionalMaxPool3d,
 )
 from .adaptive_softmax import AdaptiveLogSoftmaxWithLoss
+from .attention import MultiheadAttention
 from .batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -89,7 +90,7 @@ from .margin import (
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
-from .module import Binding, Buffer, Lazy, Module, Parameter
+from .module import Buffer, Module, Parameter
 from .normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from .padding import (
     CircularPad1d,
@@ -127,7 +128,8 @@ from .repeat import Repeat
 from .rotary import RotaryEmbedding
 from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 from .sparse import Embedding, EmbeddingBag
-from .summary import ModuleSummary, Summary, summary
+from .summary import summary
+from .transformer import Transformer, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer
 from .vision import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 _sys.modules[__name__ + ".functional"] = functional  # `import bpjax.nn.functional as F`, as in PyTorch
@@ -150,7 +152,6 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
-    "Binding",
     "Buffer",
     "CELU",
     "CTCLoss",
@@ -207,7 +208,6 @@ __all__ = [
     "LSTM",
     "LSTMCell",
     "LayerNorm",
-    "Lazy",
     "LazyBatchNorm1d",
     "LazyBatchNorm2d",
     "LazyBatchNorm3d",
@@ -240,10 +240,10 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
-    "ModuleSummary",
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -279,11 +279,15 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
-    "Summary",
     "SwiGLU",
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

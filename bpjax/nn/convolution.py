@@ -177,7 +177,7 @@ class _ConvTranspose(_ConvNd):
         """The output_padding with which an input of this shape gets this size; channels and batch in front of it are ignored."""
         n = self.dimensions
         if len(shape) not in (n + 1, n + 2) or not isinstance(output_size, tuple | list) or len(output_size) not in (n, len(shape)):
-            raise ValueError(f"output_size must have {n} numbers, or {len(shape)} as the input has axes, got {output_size} for shape {shape}")
+            raise ValueError(f"output_size must have {n} numbers, or one for each axis of the input, got {output_size} for shape {shape}")
         size = tuple(output_size)[-n:]
         options = zip(shape[-n:], self.kernel_size, self.stride, self.padding, self.dilation)
         least = tuple((m - 1) * s - 2 * p + d * (k - 1) + 1 for m, k, s, p, d in options)

@@ -12,6 +12,8 @@ from jax import lax
 
 from ..engine import is_naming, tag
 
+__all__ = ["Buffer", "Module", "Parameter"]
+
 
 class Parameter:
     """Declares a trainable array: a shape and `init(key, shape, dtype)` (or a number), or an initial array.

@@ -9,6 +9,8 @@ from ..inspect.cost import OUTSIDE, module_costs
 from ..inspect.tables import aligned
 from .module import Module
 
+__all__ = ["summary"]
+
 
 class ModuleSummary(NamedTuple):
     """One module, with all that stands inside it: the shape it returned, parameters, operations, bytes kept for the backward."""

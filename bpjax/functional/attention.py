@@ -1,0 +1,357 @@
+"""Attention: scaled dot products, and with many heads."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ..engine import op
+from .checks import at_least_float32, floating, one_dtype, refuse
+from .dropout import dropout
+from .linear import linear
+from .reduction import unbroadcast
+
+
+@op(static=("dropout_p", "is_causal", "scale", "enable_gqa"))
+def scaled_dot_product_attention(
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False, *, rng=None
+):
+    """o = P v, P = softmax(s q kᵀ + mask) along the keys, s = 1/√E where `scale` is None; after dropout o = (P m / (1 - p)) v.
+
+    Shapes: query (*, L, E), key (*, S, E), value (*, S, Ev), leading axes broadcast -> (*, L, Ev). attn_mask broadcasts to (*, L, S): a
+    boolean one is True where a query may attend, a floating one is added. With `is_causal` query i attends to the keys up to i. With
+    `enable_gqa` key and value may have fewer heads (axis -3) than the query, each of them for as many of its heads in a row.
+    A query that may attend to nothing gives 0. `rng` is the dropout's key (PyTorch's is hidden). Lower precisions are summed in float32.
+    Backward: from q, k, v, o and L = log Σ exp of each row, the scores S being made again:  P = exp(S - L);  dv = Pᵀ do;  dP = do vᵀ;
+    dS = P (dP - Σ do o);  dq = s dS k;  dk = s dSᵀ q;  dmask = dS;  with dropout P and dP in the first two are times m / (1 - p), m drawn
+    again. Heads that share a key are one longer sequence of queries, so that nothing is repeated.
+    Errors: ValueError where shapes, mask or options do not fit, or dropout has no rng; TypeError for several dtypes, or integers.
+    Source: https://arxiv.org/abs/1706.03762, https://arxiv.org/abs/2205.14135,
+    https://pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html
+
+    >>> import jax.numpy as jnp, bpjax.functional as F
+    >>> v = jnp.array([[0.0], [1.0]])
+    >>> F.scaled_dot_product_attention(jnp.ones((2, 3)), jnp.ones((2, 3)), v, is_causal=True).tolist()
+    [[0.0], [0.5]]
+    """
+    return _attention(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, rng)[0]
+
+
+@scaled_dot_product_attention.def_forward
+def _(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, rng):
+    o, lse = _attention(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, rng)
+    options = {"causal": is_causal, "scale": scale, "p": dropout_p}
+    return o, {"q": query, "k": key, "v": value, "mask": attn_mask, "rng": rng, "o": o, "lse": lse, **options}
+
+
+@scaled_dot_product_attention.def_backward
+def _(saved, do):
+    # behind a barrier: XLA would merge this with the forward's scores, and keep them
+    q, k, rng, do = lax.optimization_barrier((saved["q"], saved["k"], saved["rng"], do))
+    v, o, mask = saved["v"], saved["o"], saved["mask"]
+    leading = o.shape[:-2]
+    scale = _scale(saved["scale"], q)
+    P = jnp.exp(_scores(q, k, mask, saved["causal"], scale, leading) - saved["lse"])
+    drop = _dropping(saved["p"], rng, P.shape)
+    dv = _transposed_times(drop(P).astype(v.dtype), do, v)
+    dP = drop(_times(do, v.mT))
+    D = (at_least_float32(do) * at_least_float32(o)).sum(-1, keepdims=True)
+    dS = P * (dP - D)
+    scaled = (scale * dS).astype(q.dtype)
+    dq = _times(scaled, k)
+    dk = _transposed_times(scaled, jnp.broadcast_to(q, leading + q.shape[-2:]), k)
+    return unbroadcast(dq, q), unbroadcast(dk, k), unbroadcast(dv, v), unbroadcast(dS, mask), None
+
+
+def _attention(q, k, v, mask, p, is_causal, scale, enable_gqa, rng):
+    """The output, and log Σ exp of each row of scores."""
+    leading = _checked(q, k, v, mask, p, is_causal, enable_gqa, rng)
+    P, lse = _softmax(_scores(q, k, mask, is_causal, _scale(scale, q), leading))
+    P = _dropping(p, rng, P.shape)(P)
+    return _times(P.astype(v.dtype), v).astype(q.dtype), lse
+
+
+def _checked(q, k, v, mask, p, is_causal, enable_gqa, rng):
+    """The leading axes of the output, once everything fits."""
+    name = "scaled_dot_product_attention"
+    floating(name, query=q)
+    one_dtype(name, query=q, key=k, value=v)
+    least = 3 if enable_gqa else 2
+    shapes = f"query {q.shape}, key {k.shape}, value {v.shape}"
+    refuse(name, min(q.ndim, k.ndim, v.ndim) < least and f"expected at least {least} axes, got {shapes}")
+    fits = not enable_gqa or all(a.shape[-3] and q.shape[-3] % a.shape[-3] == 0 for a in (k, v))
+    served = [a.shape[:-3] + q.shape[-3:-2] if enable_gqa else a.shape[:-2] for a in (k, v)]
+    leading = _broadcast(q.shape[:-2], *served)
+    scores = None if leading is None else (*leading, q.shape[-2], k.shape[-2])
+    refuse(
+        name,
+        q.shape[-1] != k.shape[-1] and f"query and key must have one last axis, got {shapes}",
+        k.shape[-2] != v.shape[-2] and f"key and value must have one length (axis -2), got {shapes}",
+        not fits and f"the heads (axis -3) of key and value must divide those of the query, got {shapes}",
+        leading is None
+        and f"the leading axes do not broadcast{'' if enable_gqa else ' (for grouped heads: enable_gqa=True)'}, got {shapes}",
+        mask is not None and mask.dtype not in (jnp.bool_, jnp.float32, q.dtype)
+        and f"attn_mask must be bool, float32 or {q.dtype}, got {mask.dtype}",
+        mask is not None and scores is not None and (mask.ndim < 2 or _broadcast(mask.shape, scores) != scores)
+        and f"attn_mask must broadcast to {scores} from at least 2 axes, got shape {mask.shape}",
+        mask is not None and is_causal and "give either attn_mask or is_causal=True",
+        not 0 <= p <= 1 and f"dropout_p must lie in [0, 1], got {p}",
+        p and rng is None and "dropout needs rng=, a key such as jax.random.key(0)",
+    )  # fmt: skip
+    return leading
+
+
+def _broadcast(*shapes):
+    """What the shapes broadcast to, or None."""
+    try:
+        return jnp.broadcast_shapes(*shapes)
+    except ValueError:
+        return None
+
+
+def _scale(scale, q):
+    return 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
+
+
+def _scores(q, k, mask, is_causal, scale, leading):
+    """s q kᵀ under the masks, (*leading, L, S) in at least float32."""
+    S = scale * _times(q, k.mT)
+    S = jnp.broadcast_to(S, leading + S.shape[-2:])
+    if is_causal:
+        S = jnp.where(jnp.tri(*S.shape[-2:], dtype=bool), S, -jnp.inf)
+    if mask is None:
+        return S
+    return jnp.where(mask, S, -jnp.inf) if mask.dtype == bool else S + mask
+
+
+def _softmax(S):
+    """The softmax along the last axis, 0 for a row of -∞, and log Σ exp of each row."""
+    m = lax.stop_gradient(S).max(-1, keepdims=True, initial=-jnp.inf)
+    m = jnp.where(m == -jnp.inf, 0, m)
+    e = jnp.exp(S - m)
+    s = e.sum(-1, keepdims=True)
+    s = jnp.where(s == 0, 1, s)
+    return e / s, m + jnp.log(s)
+
+
+def _dropping(p, rng, shape):
+    """The function that drops: the same for the same key."""
+    if p == 0:
+        return lambda P: P
+    m = jax.random.uniform(rng, shape, jnp.float32) >= p
+    return lambda P: jnp.where(m, P / (1 - p) if p < 1 else 0, 0)
+
+
+def _times(a, b):
+    """a b in at least float32. Where a has more heads than b, each of b's serves several of a's in a row."""
+    grouped = _in_groups(a, b)
+    y = jnp.matmul(grouped, b, preferred_element_type=jnp.promote_types(a.dtype, jnp.float32))
+    return y if grouped is a else y.reshape(*y.shape[:-3], *a.shape[-3:-1], y.shape[-1])
+
+
+def _transposed_times(a, b, like):
+    """aᵀ b in at least float32, with as many heads as `like`: summed over those that share one."""
+    a, b = _in_groups(a, like), _in_groups(b, like)
+    return jnp.matmul(a.mT, b, preferred_element_type=jnp.promote_types(a.dtype, jnp.float32))
+
+
+def _in_groups(a, like):
+    """(*, H G, L, X) as (*, H, G L, X), H being the heads of `like`: the heads that share one as one longer sequence."""
+    heads = like.shape[-3] if like.ndim > 2 else 0
+    if a.ndim < 3 or heads == 0 or a.shape[-3] <= heads or a.shape[-3] % heads:
+        return a
+    return a.reshape(*a.shape[:-3], heads, a.shape[-3] // heads * a.shape[-2], a.shape[-1])
+
+
+@op
+def _attention_weights(scores):
+    """P = softmax(S) along the last axis, 0 for a row of -∞.  Backward: dS = P (dP - Σ P dP)."""
+    return _softmax(scores)[0]
+
+
+@_attention_weights.def_forward
+def _(scores):
+    P, _ = _softmax(scores)
+    return P, {"P": P}
+
+
+@_attention_weights.def_backward
+def _(saved, dP):
+    P = saved["P"]
+    return (P * (dP - (P * dP).sum(-1, keepdims=True)),)
+
+
+def multi_head_attention_forward(
+    query,
+    key,
+    value,
+    embed_dim_to_check,
+    num_heads,
+    in_proj_weight,
+    in_proj_bias,
+    bias_k,
+    bias_v,
+    add_zero_attn,
+    dropout_p,
+    out_proj_weight,
+    out_proj_bias,
+    training=True,
+    key_padding_mask=None,
+    need_weights=True,
+    attn_mask=None,
+    use_separate_proj_weight=False,
+    q_proj_weight=None,
+    k_proj_weight=None,
+    v_proj_weight=None,
+    static_k=None,
+    static_v=None,
+    average_attn_weights=True,
+    is_causal=False,
+    *,
+    rng=None,
+):
+    """Attention of several heads: y = [head_1, ..., head_H] W_oᵀ + b_o, head_h = attention(q W_qᵀ + b_q, k W_kᵀ + b_k, v W_vᵀ + b_v)_h.
+
+    `in_proj_weight` (3E, E) holds W_q, W_k and W_v, or with `use_separate_proj_weight` they come apart; `in_proj_bias` (3E,) the three
+    biases. `bias_k` and `bias_v` (1, 1, E) are appended to keys and values, as are zeros with `add_zero_attn`. `static_k` and `static_v`
+    (N H, S, E/H) take the place of projected keys and values.
+
+    Shapes: query (L, N, E), key (S, N, kdim), value (S, N, vdim), or all without N -> output (L, N, E), and the weights (N, L, S), averaged
+    over the heads, or (N, H, L, S); None without `need_weights`. key_padding_mask (N, S), attn_mask (L, S) or (N H, L, S): boolean ones are
+    True where attention is *not* allowed (the opposite of `scaled_dot_product_attention`), floating ones are added. `is_causal` says that
+    attn_mask is the causal mask; without weights and key_padding_mask that mask is then not read.
+    A query that may attend to nothing has weights 0, with `need_weights` too (PyTorch: NaN there). `rng` is the key of the dropout.
+    Backward: of `linear` and `scaled_dot_product_attention`; with `need_weights` of the softmax and the products in its place.
+    Errors: ValueError where shapes, masks or options do not fit; TypeError for several dtypes, or integers.
+    Source: https://arxiv.org/abs/1706.03762, https://pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html
+
+    >>> import jax.numpy as jnp, bpjax.functional as F
+    >>> x, W = jnp.ones((3, 1, 2)), jnp.ones((6, 2))
+    >>> y, weights = F.multi_head_attention_forward(x, x, x, 2, 1, W, None, None, None, False, 0.0, jnp.eye(2), None)
+    >>> y.shape, weights.shape
+    ((3, 1, 2), (1, 3, 3))
+    """
+    separate = {"q_proj_weight": q_proj_weight, "k_proj_weight": k_proj_weight, "v_proj_weight": v_proj_weight}
+    projections = separate if use_separate_proj_weight else {"in_proj_weight": in_proj_weight}
+    rows = {"query": query, "key": key, "value": value}
+    biases = {"in_proj_bias": in_proj_bias, "bias_k": bias_k, "bias_v": bias_v}
+    statics = {"static_k": static_k, "static_v": static_v}
+    masks = {"key_padding_mask": key_padding_mask, "attn_mask": attn_mask}
+    _check_heads(rows, projections, biases, statics, masks, embed_dim_to_check, num_heads, out_proj_weight, out_proj_bias, is_causal)
+    is_batched = query.ndim == 3
+    if not is_batched:
+        query, key, value = _each_once(lambda a: a[:, None], query, key, value)
+        key_padding_mask = None if key_padding_mask is None else key_padding_mask[None]
+    N, E = query.shape[1:]
+    q, k, v = _in_projection(query, key, value, tuple(projections.values()), in_proj_bias)
+    if bias_k is not None:
+        k, v = (jnp.concatenate([a, jnp.broadcast_to(b, (1, N, E))]) for a, b in ((k, bias_k), (v, bias_v)))
+    q, k, v = (a.reshape(-1, N, num_heads, E // num_heads).transpose(1, 2, 0, 3) for a in (q, k, v))
+    k, v = (a if s is None else s.reshape(k.shape[:2] + s.shape[1:]) for a, s in ((k, static_k), (v, static_v)))
+    if add_zero_attn:
+        k, v = (jnp.pad(a, [(0, 0), (0, 0), (0, 1), (0, 0)]) for a in (k, v))
+
+    p = dropout_p if training else 0.0
+    is_causal = is_causal and key_padding_mask is None and not need_weights
+    added = (bias_k is not None) + bool(add_zero_attn)
+    mask = None if is_causal else _merged(attn_mask, key_padding_mask, N, num_heads, added, query.dtype)
+    if need_weights:
+        weights = _attention_weights(_scores(q, k, mask, False, _scale(None, q), q.shape[:2])).astype(q.dtype)
+        weights = dropout(weights, p, rng=rng)
+        output = _times(weights, v).astype(q.dtype)
+        weights = weights.mean(1) if average_attn_weights else weights
+    else:
+        output, weights = scaled_dot_product_attention(q, k, v, mask, p, is_causal, rng=rng), None
+    output = linear(output.transpose(2, 0, 1, 3).reshape(-1, N, E), out_proj_weight, out_proj_bias)
+    if is_batched:
+        return output, weights
+    return output[:, 0], None if weights is None else weights[0]
+
+
+def _check_heads(rows, projections, biases, statics, masks, embed_dim, heads, out_proj_weight, out_proj_bias, is_causal):
+    """Refuse what `multi_head_attention_forward` cannot take."""
+    name = "multi_head_attention_forward"
+    query, key, value = rows.values()
+    missing = [n for n, w in projections.items() if w is None]
+    refuse(
+        name,
+        {a.ndim for a in rows.values()} not in ({2}, {3}) and "expected query, key and value all (length, batch, features) or all "
+        f"(length, features), got {', '.join(f'{n} {a.shape}' for n, a in rows.items())}",
+        missing and f"expected {', '.join(missing)}, got None",
+        (biases["bias_k"] is None) != (biases["bias_v"] is None) and "give both bias_k and bias_v, or neither",
+        heads < 1 and f"num_heads must be positive, got {heads}",
+    )  # fmt: skip
+    floating(name, query=query)
+    one_dtype(name, **rows, **projections, **biases, **statics, out_proj_weight=out_proj_weight, out_proj_bias=out_proj_bias)
+    E, L, N = embed_dim, query.shape[0], query.shape[1:-1]
+    NH = math.prod(N) * heads
+    S, S_of_values = (s.shape[1] if s is not None and s.ndim == 3 else a.shape[0] for a, s in zip((key, value), statics.values()))
+    is_packed = "in_proj_weight" in projections
+    kdim, vdim = (E, E) if is_packed else (key.shape[-1], value.shape[-1])
+    weights = {"in_proj_weight": (3 * E, E), "q_proj_weight": (E, E), "k_proj_weight": (E, kdim), "v_proj_weight": (E, vdim)}
+    expected = {
+        "query": (query, (L, *N, E)),
+        "key": (key, (key.shape[0], *N, kdim)),
+        "value": (value, (key.shape[0], *N, vdim)),
+        **{n: (w, weights[n]) for n, w in projections.items()},
+        "in_proj_bias": (biases["in_proj_bias"], (3 * E,)),
+        "bias_k": (biases["bias_k"], (1, 1, E)),
+        "bias_v": (biases["bias_v"], (1, 1, E)),
+        "static_k": (statics["static_k"], (NH, S, E // heads)),
+        "static_v": (statics["static_v"], (NH, S, E // heads)),
+        "key_padding_mask": (masks["key_padding_mask"], (*N, S)),
+        "attn_mask": (masks["attn_mask"], (L, S), (NH, L, S)),
+    }
+    refuse(
+        name,
+        E % heads and f"embed_dim={E} must be divisible by num_heads={heads}",
+        *(
+            a is not None and a.shape not in fitting and f"expected {n} of shape {' or '.join(map(str, fitting))}, got {a.shape}"
+            for n, (a, *fitting) in expected.items()
+        ),
+        statics["static_v"] is None and S_of_values != S and f"keys and values must have one length, got {S} and {S_of_values}",
+        *(
+            m is not None and m.dtype not in (jnp.bool_, jnp.float32, query.dtype)
+            and f"expected {n} of bool, float32 or {query.dtype}, got {m.dtype}" for n, m in masks.items()
+        ),
+        biases["bias_k"] is not None and any(s is not None for s in statics.values()) and "bias_k cannot be appended to static_k, static_v",
+        is_causal and masks["attn_mask"] is None and "is_causal=True says that attn_mask is causal: give it, for example "
+        "nn.Transformer.generate_square_subsequent_mask(L)",
+    )  # fmt: skip
+
+
+def _each_once(f, *arrays):
+    """f of each array; arrays that are one stay one."""
+    made = {id(a): f(a) for a in arrays}
+    return [made[id(a)] for a in arrays]
+
+
+def _in_projection(query, key, value, weights, bias):
+    """Queries, keys and values; what is projected from one array in one product."""
+    E = query.shape[-1]
+    if len(weights) == 1:
+        (W,) = weights
+        if query is key and key is value:
+            return jnp.split(linear(query, W, bias), 3, -1)
+        weights = jnp.split(W, 3)
+        if key is value:
+            bias_q, bias_kv = (None, None) if bias is None else (bias[:E], bias[E:])
+            return linear(query, W[:E], bias_q), *jnp.split(linear(key, W[E:], bias_kv), 2, -1)
+    biases = [None] * 3 if bias is None else jnp.split(bias, 3)
+    return [linear(*each) for each in zip((query, key, value), weights, biases)]
+
+
+def _merged(attn_mask, key_padding_mask, N, heads, added, dtype):
+    """Both masks in one, broadcasting to (N, H, L, S + added), as `scaled_dot_product_attention` takes it; the added keys are free."""
+    masks = []
+    if attn_mask is not None:
+        masks.append(attn_mask if attn_mask.ndim == 2 else attn_mask.reshape(N, heads, *attn_mask.shape[1:]))
+    if key_padding_mask is not None:
+        masks.append(key_padding_mask[:, None, None])
+    masks = [jnp.pad(m, [(0, 0)] * (m.ndim - 1) + [(0, added)]) for m in masks]
+    if not masks:
+        return None
+    if all(m.dtype == bool for m in masks):
+        return ~(masks[0] | masks[-1])
+    return sum(jnp.where(m, -jnp.inf, jnp.zeros((), dtype)) if m.dtype == bool else m for m in masks)
