@@ -34,8 +34,9 @@ def test_init_settles_it(sample):
 
 
 def test_printing_before():
-    first, last = "LazyLinear(in_features=0, out_features=3, bias=True)", "LazyLinear(in_features=0, out_features=2, bias=False)"
-    assert repr(lazy()) == f"Sequential(\n  (0): {first}\n  (1): ReLU()\n  (2): {last}\n)"
+    first, _, last = (line.strip() for line in repr(lazy()).splitlines()[1:-1])
+    assert first.startswith("(0): LazyLinear(") and first.endswith("out_features=3, bias=True)")
+    assert last.startswith("(2): LazyLinear(") and last.endswith("out_features=2, bias=False)")
 
 
 def test_dtype():
