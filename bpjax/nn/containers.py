@@ -69,7 +69,12 @@ class _List(Module):
         return part
 
     def __setitem__(self, index, value):
-        setattr(self, list(self._entries())[_position(self, index, len(self))], self._entry(value))
+        if isinstance(index, slice):
+            entries = list(self._entries().values())
+            entries[index] = map(self._entry, value)
+            self._set(entries)
+        else:
+            setattr(self, list(self._entries())[_position(self, index, len(self))], self._entry(value))
 
     def __delitem__(self, index):
         entries = list(self._entries().values())
@@ -225,6 +230,11 @@ class _Dict(Module):
         value = self[name]
         del self[name]
         return value
+
+    def popitem(self):
+        """Take the last one out and return its name and it."""
+        name = list(self._entries())[-1]
+        return name, self.pop(name)
 
     def clear(self):
         """Take all out."""

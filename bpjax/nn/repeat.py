@@ -31,8 +31,8 @@ class Repeat(Module):
     def __init__(self, block, num_layers):
         if not isinstance(block, Module):
             raise TypeError(f"Repeat: expected a module to repeat, got {type(block).__name__}")
-        if num_layers < 1:
-            raise ValueError(f"Repeat: num_layers must be at least 1, got {num_layers}")
+        if not hasattr(num_layers, "__index__") or num_layers < 1:
+            raise ValueError(f"Repeat: num_layers must be a whole number, at least 1, got {num_layers!r}")
         if block._lazy():
             raise ValueError(f"Repeat: the block has no sizes yet ({block._lazy()}): give it its sizes")
         self.num_layers = num_layers
@@ -47,14 +47,14 @@ class Repeat(Module):
         def layer(x, at):
             params, buffers, key = at
             binding = Binding(params, buffers, outer.train, key)
-            binding.active = list(outer.active)
+            binding.active, binding.outputs = list(outer.active), outer.outputs
             y = self._template._copy(binding, path, {}, {})(x, *args, **kwargs)
             if not isinstance(y, jax.Array) or (y.shape, y.dtype) != (x.shape, x.dtype):
                 got = f"{y.dtype}{list(y.shape)}" if isinstance(y, jax.Array) else f"a {type(y).__name__}"
                 raise ValueError(f"the block must return what it takes, {x.dtype}{list(x.shape)}, and returned {got}")
             return y, binding.new_buffers
 
-        output, new = lax.scan(layer, jnp.asarray(input), (params, buffers, keys))
+        output, new = lax.scan(layer, jnp.asarray(input), (params, buffers, keys), length=self.num_layers)
         outer.new_buffers.update(new)
         return output
 

@@ -134,10 +134,6 @@ def test_the_program_does_not_grow_with_depth():
     assert size(2) == size(12)
 
 
-nothing_to_scan = pytest.mark.xfail(strict=True, reason="a block without parameters, buffers and keys gives the scan no length")
-
-
-@nothing_to_scan
 def test_a_block_without_parameters():
     np.testing.assert_allclose(nn.Repeat(nn.Tanh(), 3).apply({}, x()), jnp.tanh(jnp.tanh(jnp.tanh(x()))), rtol=1e-12)
 
