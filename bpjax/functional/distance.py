@@ -110,8 +110,8 @@ def pdist(input, p=2.0):
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.pdist.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
-    >>> F.pdist(jnp.array([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]])).tolist()
-    [5.0, 1.0, 4.242640972137451]
+    >>> F.pdist(jnp.array([[0.0, 0.0], [3.0, 4.0], [0.0, 4.0]])).tolist()
+    [5.0, 4.0, 3.0]
     """
     return _pdist(input, p)[0]
 

@@ -162,8 +162,8 @@ def _group_norm(input, num_groups, weight, bias, eps):
         expected = "an input of shape (N, C, *) and a num_groups that divides C"
         raise ValueError(f"group_norm: expected {expected}, got {input.shape} and {num_groups}")
     split = _split(input.shape, num_groups)
-    one = split[0] * split[2] * split[3] == 1 and f"expected more than 1 value in a group, got one in each of the {num_groups}"
-    check_on_channels("group_norm", input, one, weight=weight, bias=bias)
+    one_value = split[0] * split[2] * split[3] == 1 and f"expected more than 1 value in a group, got {num_groups} groups of {input.shape}"
+    check_on_channels("group_norm", input, one_value, weight=weight, bias=bias)
     x_hat, mu, r = standardized(input.reshape(split), (2, 3), eps)
     weight, bias = (None if a is None else a.reshape(split[1], split[2], 1) for a in (weight, bias))
     return affine(x_hat, weight, bias, input.dtype).reshape(input.shape), mu, r

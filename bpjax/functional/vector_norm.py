@@ -17,7 +17,7 @@ def norm_axes(name, x, p, dim):
     if any(not -size <= a < size for a in given) or len({a % size for a in given}) < len(given):
         raise ValueError(f"{name}: dim must name distinct axes of an array of shape {x.shape}, got {dim}")
     axes = tuple(a % size for a in given if x.ndim)
-    if (p < 0 or p == math.inf) and x.size and not all(x.shape[a] for a in axes):
+    if (p < 0 or p == math.inf) and not all(x.shape[a] for a in axes):
         raise ValueError(f"{name}: the norm p={p} is not defined for no values, got shape {x.shape} and dim {dim}")
     return axes
 
