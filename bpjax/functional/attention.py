@@ -1,4 +1,4 @@
-"""Attention: scaled dot products, and with many heads."""
+"""Attention: of scaled dot products, and of several heads."""
 
 import math
 
@@ -89,8 +89,7 @@ def _checked(q, k, v, mask, p, is_causal, enable_gqa, rng):
         q.shape[-1] != k.shape[-1] and f"query and key must have one last axis, got {shapes}",
         k.shape[-2] != v.shape[-2] and f"key and value must have one length (axis -2), got {shapes}",
         not fits and f"the heads (axis -3) of key and value must divide those of the query, got {shapes}",
-        leading is None
-        and f"the leading axes do not broadcast{'' if enable_gqa else ' (for grouped heads: enable_gqa=True)'}, got {shapes}",
+        leading is None and f"the leading axes do not broadcast (enable_gqa={enable_gqa}), got {shapes}",
         mask is not None and mask.dtype not in (jnp.bool_, jnp.float32, q.dtype)
         and f"attn_mask must be bool, float32 or {q.dtype}, got {mask.dtype}",
         mask is not None and scores is not None and (mask.ndim < 2 or _broadcast(mask.shape, scores) != scores)
@@ -247,8 +246,8 @@ def multi_head_attention_forward(
     q, k, v = _in_projection(query, key, value, tuple(projections.values()), in_proj_bias)
     if bias_k is not None:
         k, v = (jnp.concatenate([a, jnp.broadcast_to(b, (1, N, E))]) for a, b in ((k, bias_k), (v, bias_v)))
-    q, k, v = (a.reshape(-1, N, num_heads, E // num_heads).transpose(1, 2, 0, 3) for a in (q, k, v))
-    k, v = (a if s is None else s.reshape(k.shape[:2] + s.shape[1:]) for a, s in ((k, static_k), (v, static_v)))
+    q, k, v = (a.reshape(len(a), N, num_heads, E // num_heads).transpose(1, 2, 0, 3) for a in (q, k, v))
+    k, v = (a if s is None else s.reshape(N, num_heads, *s.shape[1:]) for a, s in ((k, static_k), (v, static_v)))
     if add_zero_attn:
         k, v = (jnp.pad(a, [(0, 0), (0, 0), (0, 1), (0, 0)]) for a in (k, v))
 
@@ -263,7 +262,7 @@ def multi_head_attention_forward(
         weights = weights.mean(1) if average_attn_weights else weights
     else:
         output, weights = scaled_dot_product_attention(q, k, v, mask, p, is_causal, rng=rng), None
-    output = linear(output.transpose(2, 0, 1, 3).reshape(-1, N, E), out_proj_weight, out_proj_bias)
+    output = linear(output.transpose(2, 0, 1, 3).reshape(query.shape), out_proj_weight, out_proj_bias)
     if is_batched:
         return output, weights
     return output[:, 0], None if weights is None else weights[0]

@@ -256,7 +256,7 @@ def _(saved, dy):
     n, p, eps = saved["n"], saved["p"], saved["eps"]
     x, g = at_least_float32(saved["x"]), at_least_float32(dy)
     axes, m = norm_axes("normalize", x, p, saved["dim"]), _at_least(n, eps)
-    through_n = jnp.where(n < eps, 0, (g * x / m).sum(axes, keepdims=True))
+    through_n = jnp.where(n < eps, 0, (g * x).sum(axes, keepdims=True) / m)
     return (((g - through_n * slope(x, n, p, axes)) / m).astype(saved["x"].dtype),)
 
 

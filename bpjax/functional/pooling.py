@@ -7,7 +7,7 @@ import numpy as np
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, refuse
+from .checks import at_least_float32, floating, numbers, refuse
 from .sizes import sizes
 from .windows import check_image, exactly, largest, places, put_back, spread, strided, sums
 
@@ -65,10 +65,7 @@ def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
 def _max_pool(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
     """The value, the winners' taps, and the windows."""
     check_image(name, n, input)
-    if n == 1:
-        floating(name, input=input)
-    is_real = jnp.issubdtype(input.dtype, jnp.integer) or jnp.issubdtype(input.dtype, jnp.floating)
-    refuse(name, not is_real and f"expected real numbers, got {input.dtype}: convert with .astype", kind=TypeError)
+    (floating if n == 1 else numbers)(name, input=input)
     axes = strided(name, n, input.shape, kernel_size, stride, padding, dilation, ceil_mode)
     y, tap = largest(input, axes)
     return (y, places(tap, axes)) if return_indices else y, tap, axes

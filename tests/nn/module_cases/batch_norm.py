@@ -38,18 +38,11 @@ module("batch_norm", "evaluation", lambda lib: lambda x, *a: lib.F.batch_norm(x,
 module("batch_norm", "plain", lambda lib: lambda x: lib.F.batch_norm(x, None, None, training=True), [x])
 module("batch_norm", "bias alone", lambda lib: lambda x, b: lib.F.batch_norm(x, None, None, bias=b, training=True), [x, affine[1]])
 module("instance_norm", "affine", lambda lib: lambda x, w, b: lib.F.instance_norm(x, weight=w, bias=b), [x, *affine])
-<<<<<<< HEAD
-running = {"use_input_stats": False}
-module(
-    "instance_norm", "running", lambda lib: lambda x, *a: lib.F.instance_norm(x, *map(lib.array, stats), *a), [x, *affine], kwargs=running
-)
-=======
 
 def by_running_statistics(lib):
     return lambda x, *affine: lib.F.instance_norm(x, *map(lib.array, stats), *affine, use_input_stats=False)
 
 
 module("instance_norm", "running", by_running_statistics, [x, *affine])
->>>>>>> edf2acf69b0fd1f1a1567ebfee6c05b181c2bd60
 module("instance_norm", "plain", lambda lib: lambda x: lib.F.instance_norm(x, eps=0.1), [inputs["2d"]])
 module("instance_norm", "weight alone", lambda lib: lambda x, w: lib.F.instance_norm(x, weight=w), [x, affine[0]])

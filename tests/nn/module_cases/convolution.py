@@ -16,9 +16,7 @@ module("Conv1d", "batch 0", lambda lib: lib.nn.Conv1d(4, 3, 3), [sequence[:0]])
 module("Conv2d", "plain", lambda lib: lib.nn.Conv2d(4, 3, 3), [image])
 module("Conv2d", "strided, padded, dilated", lambda lib: lib.nn.Conv2d(4, 3, (2, 3), (2, 1), (1, 2), (1, 2)), [image])
 module("Conv2d", "groups, without bias, one image", lambda lib: lib.nn.Conv2d(4, 6, 2, groups=2, bias=False), [image[0]])
-module(
-    "Conv2d", "depthwise, same, even kernels", lambda lib: lib.nn.Conv2d(4, 8, (4, 2), padding="same", groups=4, dilation=(1, 3)), [image]
-)
+module("Conv2d", "depthwise, same, even", lambda lib: lib.nn.Conv2d(4, 8, (4, 2), padding="same", groups=4, dilation=(1, 3)), [image])
 module("Conv2d", "1x1", lambda lib: lib.nn.Conv2d(4, 3, 1, padding="valid"), [image])
 module("Conv2d", "stride beyond the kernel", lambda lib: lib.nn.Conv2d(4, 3, 2, (3, 4)), [image])
 for mode in ("reflect", "replicate", "circular"):
@@ -46,29 +44,18 @@ module("ConvTranspose1d", "batch 0", lambda lib: lib.nn.ConvTranspose1d(4, 3, 3)
 module("ConvTranspose2d", "plain", lambda lib: lib.nn.ConvTranspose2d(4, 3, 3), [small])
 module("ConvTranspose2d", "every option", lambda lib: lib.nn.ConvTranspose2d(4, 6, (2, 3), 2, (1, 2), (1, 0), 2, False, (1, 2)), [small])
 module("ConvTranspose2d", "stride beyond the kernel", lambda lib: lib.nn.ConvTranspose2d(4, 3, 1, 3, output_padding=2), [small])
-module(
-    "ConvTranspose2d",
-    "output_padding beyond the stride",
-    lambda lib: lib.nn.ConvTranspose2d(4, 2, 2, output_padding=2, dilation=3),
-    [small],
-)
+module("ConvTranspose2d", "output_padding, dilated", lambda lib: lib.nn.ConvTranspose2d(4, 2, 2, output_padding=2, dilation=3), [small])
 module("ConvTranspose2d", "depthwise, one image", lambda lib: lib.nn.ConvTranspose2d(4, 8, 2, (1, 2), groups=4), [small[0]])
 module(
     "ConvTranspose2d", "output_size", lambda lib: lib.nn.ConvTranspose2d(4, 2, 3, 2, padding=(1, 0), dilation=(1, 2)), [small],
     kwargs={"output_size": (2, 2, 6, 8)},
 )  # fmt: skip
 module(
-    "ConvTranspose2d",
-    "output_size of one image",
-    lambda lib: lib.nn.ConvTranspose2d(4, 2, 2, 2),
-    [small[0]],
-    kwargs={"output_size": (7, 4)},
+    "ConvTranspose2d", "output_size, one image", lambda lib: lib.nn.ConvTranspose2d(4, 2, 2, 2), [small[0]], kwargs={"output_size": (7, 4)}
 )
 
 module("ConvTranspose3d", "plain", lambda lib: lib.nn.ConvTranspose3d(4, 3, 2), [smaller])
-module(
-    "ConvTranspose3d", "every option", lambda lib: lib.nn.ConvTranspose3d(4, 4, (1, 2, 2), 2, (0, 0, 1), 1, 2, False, (1, 2, 1)), [smaller]
-)
+module("ConvTranspose3d", "every option", lambda lib: lib.nn.ConvTranspose3d(4, 4, (1, 2, 2), 2, (0, 0, 1), 1, 2, False, 2), [smaller])
 module("ConvTranspose3d", "depthwise, one volume", lambda lib: lib.nn.ConvTranspose3d(4, 4, 2, (1, 2, 3), groups=4), [smaller[0]])
 module(
     "ConvTranspose3d", "output_size", lambda lib: lib.nn.ConvTranspose3d(4, 1, 2, stride=(2, 1, 3)), [smaller],

@@ -17,8 +17,7 @@ for kind, widths in WIDTHS.items():
     for n, space in SPACE.items():
         name = f"{kind}Pad{n}d"
         for id, padding, shape in [
-            ("1 everywhere", 1, (2, 2, *space)), ("apart at each end", widths[n], (2, 1, *space)),
-            ("without batch", widths[n], (2, *space)),
+            ("1 everywhere", 1, (2, 2, *space)), ("other widths", widths[n], (2, 1, *space)), ("without batch", widths[n], (2, *space)),
             ("negative", CUTS[n], (1, 2, *space)), ("batch 0", 1, (0, 2, *space)),
         ]:  # fmt: skip
             module(name, id, lambda lib, name=name, padding=padding, value=value: getattr(lib.nn, name)(padding, *value), [normal(*shape)])
