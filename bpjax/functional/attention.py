@@ -90,8 +90,7 @@ def _checked(q, k, v, mask, p, is_causal, enable_gqa, rng):
         k.shape[-2] != v.shape[-2] and f"key and value must have one length (axis -2), got {shapes}",
         not fits and f"the heads (axis -3) of key and value must divide those of the query, got {shapes}",
         leading is None and f"the leading axes do not broadcast (enable_gqa={enable_gqa}), got {shapes}",
-        mask is not None and mask.dtype not in (jnp.bool_, jnp.float32, q.dtype)
-        and f"attn_mask must be bool, float32 or {q.dtype}, got {mask.dtype}",
+        _wrong_type("attn_mask", mask, q.dtype),
         mask is not None and scores is not None and (mask.ndim < 2 or _broadcast(mask.shape, scores) != scores)
         and f"attn_mask must broadcast to {scores} from at least 2 axes, got shape {mask.shape}",
         mask is not None and is_causal and "give either attn_mask or is_causal=True",
@@ -99,6 +98,12 @@ def _checked(q, k, v, mask, p, is_causal, enable_gqa, rng):
         p and rng is None and "dropout needs rng=, a key such as jax.random.key(0)",
     )  # fmt: skip
     return leading
+
+
+def _wrong_type(name, mask, dtype):
+    """What is wrong with the dtype of a mask for queries of this dtype."""
+    fitting = dict.fromkeys(("bool", "float32", str(dtype)))
+    return mask is not None and str(mask.dtype) not in fitting and f"{name} must be of {' or '.join(fitting)}, got {mask.dtype}"
 
 
 def _broadcast(*shapes):
@@ -310,10 +315,7 @@ def _check_heads(rows, projections, biases, statics, masks, embed_dim, heads, ou
             for n, (a, *fitting) in expected.items()
         ),
         statics["static_v"] is None and S_of_values != S and f"keys and values must have one length, got {S} and {S_of_values}",
-        *(
-            m is not None and m.dtype not in (jnp.bool_, jnp.float32, query.dtype)
-            and f"expected {n} of bool, float32 or {query.dtype}, got {m.dtype}" for n, m in masks.items()
-        ),
+        *(_wrong_type(n, m, query.dtype) for n, m in masks.items()),
         biases["bias_k"] is not None and any(s is not None for s in statics.values()) and "bias_k cannot be appended to static_k, static_v",
         is_causal and masks["attn_mask"] is None and "is_causal=True says that attn_mask is causal: give it, for example "
         "nn.Transformer.generate_square_subsequent_mask(L)",
