@@ -159,7 +159,7 @@ class Pair(nn.Linear):
     ("call", "kind", "words"),
     [
         (lambda: nn.Repeat(3, 2), TypeError, "Repeat: expected a module to repeat, got int"),
-        (lambda: nn.Repeat(nn.ReLU(), 0), ValueError, "Repeat: num_layers must be at least 1, got 0"),
+        (lambda: nn.Repeat(nn.ReLU(), 0), ValueError, "Repeat: num_layers must be a whole number, at least 1, got 0"),
         (lambda: nn.Repeat(nn.Sequential(nn.LazyLinear(3)), 2), ValueError, 'Repeat: the block has no sizes yet ("0" (LazyLinear))'),
         (lambda: applied(nn.Linear(4, 3)), ValueError,
          '"0" (Repeat): the block must return what it takes, float64[5, 4], and returned float64[5, 3]'),
