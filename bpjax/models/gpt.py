@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from .. import nn
-from ..functional import cross_entropy, gelu, softmax
+from ..functional import gelu, linear_cross_entropy, scaled_dot_product_attention
 
 
 class Block(nn.Module):
@@ -19,33 +19,46 @@ class Block(nn.Module):
         return x + self.down(gelu(self.up(self.norm2(x))))
 
     def attend(self, qkv):
-        """Causal scaled dot-product attention from (N, T, 3 width)."""
+        """Causal attention from (N, T, 3 width)."""
         n, t, _ = qkv.shape
         q, k, v = jnp.moveaxis(qkv.reshape(n, t, 3, self.heads, -1), (2, 3), (0, 2))
-        scores = q @ k.swapaxes(-1, -2) / q.shape[-1] ** 0.5
-        causal = jnp.tril(jnp.ones((t, t), bool))
-        y = softmax(jnp.where(causal, scores, -jnp.inf), dim=-1) @ v
-        return y.swapaxes(1, 2).reshape(n, t, -1)
+        return scaled_dot_product_attention(q, k, v, is_causal=True).swapaxes(1, 2).reshape(n, t, -1)
 
 
 class GPT(nn.Module):
-    """Tokens (N, T) of whole numbers below `vocabulary` -> logits (N, T, vocabulary) for the token that follows each."""
+    """Tokens (N, T) of whole numbers below `vocabulary` -> logits (N, T, vocabulary) for the token that follows each.
 
-    def __init__(self, vocabulary: int = 128, length: int = 64, width: int = 64, heads: int = 4, layers: int = 4):
+    `block` makes a block of a width and a number of heads. With `repeat` the blocks are one `nn.Repeat`, whose program does not grow with
+    their number.
+    """
+
+    def __init__(self, vocabulary=128, length=64, width=64, heads=4, layers=4, *, block=Block, repeat=False):
         self.token, self.position = nn.Embedding(vocabulary, width), nn.Embedding(length, width)
-        self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(layers)))
+        make = lambda: block(width, heads)
+        self.blocks = nn.Repeat(make(), layers) if repeat else nn.Sequential(*(make() for _ in range(layers)))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, vocabulary)
 
-    def forward(self, tokens):
+    def features(self, tokens):
+        """What the head turns into logits, (N, T, width)."""
         x = self.token(tokens) + self.position(jnp.arange(tokens.shape[1]))
-        return self.head(self.norm(self.blocks(x)))
+        return self.norm(self.blocks(x))
+
+    def forward(self, tokens):
+        return self.head(self.features(tokens))
 
 
 def language_loss(model):
-    """The loss of a GPT as `bpjax.training` takes it: mean cross-entropy of each next token of a batch (N, T + 1)."""
+    """The loss of a GPT as `bpjax.training` takes it: mean cross-entropy of each next token of a batch (N, T + 1).
+
+    It is `F.linear_cross_entropy` of features and head: the logits of all tokens never exist at once.
+    """
 
     def loss(params, batch, *, buffers, rng, train):
-        logits, buffers = model.apply(params, batch[:, :-1], buffers=buffers, train=train, rng=rng)
-        return cross_entropy(logits.reshape(-1, logits.shape[-1]), batch[:, 1:].reshape(-1)), (buffers, {})
+        net = model.bind(params, buffers=buffers, train=train, rng=rng)
+        features = net.features(batch[:, :-1])
+        value = linear_cross_entropy(
+            features.reshape(-1, features.shape[-1]), net.head.weight, batch[:, 1:].reshape(-1), linear_bias=net.head.bias
+        )
+        return value, (net.new_buffers(), {})
 
     return loss

@@ -1,0 +1,1 @@
+"""What `scripts/benchmark` runs: the models, those who compete, the measurements and the table."""
