@@ -20,17 +20,20 @@ def state_dict(params: Mapping, buffers: Mapping | None = None) -> dict[str, jax
     >>> {name: value.shape for name, value in interop.state_dict(params).items()}
     {'0.weight': (3, 2), '0.bias': (3,)}
     """
-    return {**flat(params), **flat(buffers or {})}
+    if strange := [type(tree).__name__ for tree in (params, {} if buffers is None else buffers) if not isinstance(tree, Mapping)]:
+        raise TypeError(f"state_dict: expected nested dicts, as model.init and model.init_buffers make them, got {strange[0]}")
+    return {**flat(params), **flat({} if buffers is None else buffers)}
 
 
 def load_state_dict(model: Module, mapping: Mapping[str, Any], strict: bool = True) -> tuple[dict, dict]:
     """`(params, buffers)` of the model from flat names and arrays, such as PyTorch's `state_dict` or a `.safetensors` file.
 
     Args:
-        model: says which names and shapes there are. A dtype that it declares is kept; otherwise the array's stays.
+        model: says which names and shapes there are. A dtype that it declares is kept; otherwise a floating one of the array stays.
         mapping: arrays by name: of JAX, NumPy or PyTorch. A tied weight may stand there under each of its names, or under one.
         strict: False leaves out what the model lacks, and starts anew (`model.init` with key 0) what the mapping lacks.
-    Errors: ValueError that lists every missing, unexpected and wrongly shaped entry, and tied weights that differ.
+    Errors: ValueError that lists every missing, unexpected and wrongly shaped entry, what is no array or complex, and tied weights that
+    differ; ValueError for lazy modules without sizes; TypeError for a mapping or a model that is none.
 
     >>> import jax, bpjax
     >>> from bpjax import interop, nn
@@ -39,14 +42,23 @@ def load_state_dict(model: Module, mapping: Mapping[str, Any], strict: bool = Tr
     >>> params["weight"].shape, buffers
     ((3, 2), {})
     """
+    if not isinstance(model, Module) or not isinstance(mapping, Mapping):
+        raise TypeError(f"load_state_dict: expected a module and arrays by name, got {type(model).__name__} and {type(mapping).__name__}")
+    if lazy := model._lazy():
+        raise ValueError(f"{type(model).__name__}: no sizes yet: {lazy}: call init(rng, *sample_inputs) first")
     given, problems, used = dict(mapping), [], set()
     loaded: dict[str, dict] = {}
     for kind in ("parameters", "buffers"):
         values = loaded[kind] = {}
         for names, declared in model.declared(kind):
-            found = {n: _as_array(given[n], declared.dtype) for n in names if n in given}
-            used |= found.keys()
-            if not found and strict:
+            here, found = [n for n in names if n in given], {}
+            used.update(here)
+            for name in here:
+                try:
+                    found[name] = _as_array(given[name], declared.dtype)
+                except (TypeError, ValueError) as error:
+                    problems.append(f"not an array: {name}: {error}")
+            if not here and strict:
                 problems.append(f"missing: {names[0]} {declared.shape}")
             for name, value in found.items():
                 if value.shape != declared.shape:
@@ -103,4 +115,9 @@ def _as_array(value, dtype):
             value = jnp.asarray(value.float().numpy(), jnp.bfloat16)
         else:
             value = value.numpy()
-    return jnp.asarray(value, dtype)
+    value = jnp.asarray(value)
+    if jnp.iscomplexobj(value):
+        raise TypeError(f"expected real numbers, got {value.dtype}")
+    if dtype is None and not jnp.issubdtype(value.dtype, jnp.floating):
+        dtype = jnp.result_type(float)  # as PyTorch copies whole numbers into a parameter
+    return value.astype(value.dtype if dtype is None else dtype)

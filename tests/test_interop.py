@@ -56,6 +56,34 @@ def test_not_strict_keeps_what_fits():
     assert jax.tree.structure(state) == jax.tree.structure(buffers)
 
 
+def test_whole_numbers_become_floating_and_declared_dtypes_stay():
+    loaded, state = interop.load_state_dict(model, {**flat, "0.bias": np.arange(3), "1.num_batches_tracked": np.float32(5)})
+    assert loaded["0"]["bias"].dtype == jnp.float32 and state["1"]["num_batches_tracked"].dtype == jnp.int32
+    assert interop.load_state_dict(model, {**flat, "0.bias": np.zeros(3, np.float16)})[0]["0"]["bias"].dtype == jnp.float16
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_what_is_no_array_is_in_the_error(strict):
+    given = {**flat, "0.weight": "abc", "0.bias": None, "1.bias": np.zeros(3, complex), "1.weight": [[1.0], [1.0, 2.0]]}
+    with pytest.raises(ValueError, match="(?s)not an array: 0.weight.*not an array: 0.bias.*1.weight.*1.bias: expected real numbers"):
+        interop.load_state_dict(model, given, strict)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda: interop.load_state_dict(model, None), TypeError, "load_state_dict: expected a module and arrays by name"),
+        (lambda: interop.load_state_dict(flat, model), TypeError, "got dict and Sequential"),
+        (lambda: interop.load_state_dict(nn.LazyLinear(3), {"weight": jnp.ones((3, 2))}), ValueError, "LazyLinear: no sizes yet"),
+        (lambda: interop.state_dict(model), TypeError, "state_dict: expected nested dicts, as model.init and model.init_buffers make them"),
+        (lambda: interop.state_dict(params, jnp.ones(3)), TypeError, "state_dict: expected nested dicts"),
+    ],
+)
+def test_refused(call, kind, words):
+    with pytest.raises(kind, match=words):
+        call()
+
+
 @pytest.mark.parametrize("names", [("0.weight", "1.weight"), ("0.weight",), ("1.weight",)], ids=["both", "the first", "the second"])
 def test_a_tied_weight_under_any_of_its_names(names):
     given = {"0.bias": np.zeros(3), "1.bias": np.zeros(3), **{n: np.eye(3) for n in names}}

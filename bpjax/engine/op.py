@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import jaxprs
+from .again import Reference
 from .errors import GradientError, RuleError
 from .sweep import Rule, source_of
 
@@ -67,7 +68,7 @@ class Op:
             if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY):
                 raise TypeError(f"op {formula.__name__}: {p.name!r} cannot be bound by name; an op's arguments are listed, without / and *")
         self.arrays = tuple(n for n in self.signature.parameters if n not in static)
-        self._forward = self._backward = None
+        self._forward = self._backward = self._again = None
         self._cache: dict[Any, _Call] = {}
 
     def def_forward(self, forward: Callable) -> Callable:
@@ -79,6 +80,14 @@ class Op:
         """Declare the function from what was saved and the cotangent to the arguments' cotangents."""
         self._backward = backward
         return backward
+
+    def def_again(self, again: Callable) -> Callable:
+        """Declare, where it is cheap, the function that makes the value once more from what was saved.
+
+        An equation that would keep the value for its own backward then keeps nothing, and gets it made again on the way back.
+        """
+        self._again = again
+        return again
 
     def forward(self, *args, **kwargs) -> tuple[Any, dict]:
         """The value and what the backward needs: the first half of back-propagation, by hand."""
@@ -102,7 +111,7 @@ class Op:
             bad = next(n for n, a in zip(self.arrays, arrays) if not all(map(jaxprs.is_arraylike, jax.tree.leaves(a))))
             got = type(arrays[self.arrays.index(bad)]).__name__
             raise TypeError(f"op {self.__name__}: argument {bad!r} must be an array, got {got} (or name it in static=)")
-        key = (tuple(statics.values()), tree)
+        key = (_typed(tuple(statics.values())), tree)
         try:
             call = self._cache.get(key)
         except TypeError:
@@ -132,6 +141,11 @@ class Op:
 def _frozen(value):
     """Lists become tuples, so that a static argument can be a dictionary key."""
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+
+
+def _typed(value):
+    """With its type, so that 2 and 2.0, or 1 and True, are two keys."""
+    return (tuple, *map(_typed, value)) if isinstance(value, tuple) else (type(value), value)
 
 
 def _hashable(value) -> bool:
@@ -191,6 +205,13 @@ class _Call(Rule):
             self._fail("forward", jaxprs.here(), f"returned the value {got}; the formula returns {wanted}")
         return outputs, _Saved(saved, out_tree)
 
+    @property
+    def makes_again(self):
+        return self.op._again is not None
+
+    def again(self, saved):
+        return jax.tree.leaves(self.op._again(saved.content))
+
     def backward(self, record, dys, watch):
         dy = jax.tree.unflatten(record.saved.out_tree, dys)
         dxs = self._run("backward", record.where(), lambda backward: backward(record.saved.content, dy))
@@ -245,11 +266,12 @@ class _Aside:
 
 
 def _is_array(x) -> bool:
-    return isinstance(x, jax.Array | np.ndarray | np.generic)
+    """An array, or what stands for one that is made again."""
+    return isinstance(x, jax.Array | np.ndarray | np.generic | Reference)
 
 
 def _flatten_saved(saved: _Saved):
-    leaves, tree = jax.tree.flatten(saved.content, is_leaf=lambda x: x is None)
+    leaves, tree = jax.tree.flatten(saved.content, is_leaf=lambda x: x is None or isinstance(x, Reference))
     statics = [None if _is_array(x) else (x,) for x in leaves]
     return [x for x in leaves if _is_array(x)], _Aside(tree, statics, saved.out_tree)
 

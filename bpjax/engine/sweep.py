@@ -16,6 +16,7 @@ import jax
 from jax import lax
 
 from . import jaxprs
+from .again import Forgetting, Remembering
 from .errors import NoRuleError, RuleError
 from .jaxprs import Literal, Program
 
@@ -27,6 +28,7 @@ class Rule:
     source = ""  # file:line of the rule, for blame
     may_return_none = True  # whether None may stand for a zero cotangent of an active input
     is_inlined = False  # whether it only stands for the equations inside
+    makes_again = False  # whether `again` gives the outputs from what was saved
 
     def resolve(self, eqn) -> "Rule":
         """The rule that really applies to this equation."""
@@ -43,6 +45,10 @@ class Rule:
     def remember(self, eqn, values: Sequence[Any], outputs: Sequence[Any], active: Sequence[bool], saved: Any) -> Any:
         """What the backward needs, when the outputs are known already."""
         return saved
+
+    def again(self, saved: Any) -> list:
+        """The outputs once more, made cheaply of what was saved, so that later equations need not keep them."""
+        raise NotImplementedError
 
     def backward(self, record: "Record", dys: Sequence[Any], watch: "Watch | None") -> Sequence[Any]:
         """From the cotangents of the outputs (None for outputs without one) those of the inputs (None for zero)."""
@@ -149,21 +155,21 @@ class Record:
 class Tape:
     """The records of a run. A pytree: the saved arrays are its leaves, all else is its static skeleton."""
 
-    def __init__(self, program: Program, records: Sequence[Record], active_outputs: Sequence[bool]):
-        self.program, self.records, self.active_outputs = program, list(records), list(active_outputs)
+    def __init__(self, program: Program, records: Sequence[Record], active_outputs: Sequence[bool], run: object):
+        self.program, self.records, self.active_outputs, self.run = program, list(records), list(active_outputs), run
 
 
 class _Skeleton:
     """A tape without its arrays; equal only to itself."""
 
     def __init__(self, tape: Tape):
-        self.program, self.active_outputs = tape.program, tape.active_outputs
+        self.program, self.active_outputs, self.run = tape.program, tape.active_outputs, tape.run
         self.records = [(r.eqn, r.rule, r.active, r.place) for r in tape.records]
 
 
 def _rebuild(skeleton: _Skeleton, saved) -> Tape:
     records = [Record(*fixed, kept) for fixed, kept in zip(skeleton.records, saved)]
-    return Tape(skeleton.program, records, skeleton.active_outputs)
+    return Tape(skeleton.program, records, skeleton.active_outputs, skeleton.run)
 
 
 jax.tree_util.register_pytree_node(Tape, lambda t: ([r.saved for r in t.records], _Skeleton(t)), _rebuild)
@@ -213,25 +219,30 @@ def run(program: Program, values: Sequence[Any], active: Sequence[bool] = (), ke
     def activity(atom):
         return not isinstance(atom, Literal) and is_active.get(atom, False)
 
-    records = []
+    records: list[Record] = []
+    forgetting = Forgetting(this := object())
     for eqn in live(program):
         inputs, actives = [read(v) for v in eqn.invars], [activity(v) for v in eqn.invars]
         rule = rule_of(eqn) if any(actives) else None
         out_active = rule.active_outputs(eqn, actives) if rule else []
-        if any(out_active):
+        is_recorded = any(out_active)
+        if is_recorded:
             place = jaxprs.place_of(eqn)
             with jaxprs.at_source_of(eqn):
                 outputs, saved = rule.forward(eqn, inputs, actives, keep)
-            records.append(Record(eqn, rule, actives, place, saved))
         else:
             outputs = jaxprs.bind(eqn, inputs)
         if keep is not None and jaxprs.is_saved(keep.policy, eqn):
             outputs = keep.exchange(outputs)
-            if any(out_active):
-                records[-1].saved = rule.remember(eqn, inputs, outputs, actives, records[-1].saved)
+            if is_recorded:
+                saved = rule.remember(eqn, inputs, outputs, actives, saved)
+        if is_recorded:
+            records.append(Record(eqn, rule, actives, place, forgetting.without(saved)))
+            if rule.makes_again:
+                forgetting.offer(len(records) - 1, outputs)
         env.update(zip(eqn.outvars, outputs))
         is_active.update(zip(eqn.outvars, out_active))
-    return [read(v) for v in program.outvars], Tape(program, records, [activity(v) for v in program.outvars])
+    return [read(v) for v in program.outvars], Tape(program, records, [activity(v) for v in program.outvars], this)
 
 
 def sweep(tape: Tape, cotangents: Sequence[Any], watch: Watch | None = None) -> list:
@@ -245,14 +256,17 @@ def sweep(tape: Tape, cotangents: Sequence[Any], watch: Watch | None = None) -> 
     for var, d, is_active in zip(tape.program.outvars, cotangents, tape.active_outputs):
         if is_active:
             add(var, d)
-    for record in reversed(tape.records):
+    remembering = Remembering(tape.run, tape.records)
+    for number, record in reversed(list(enumerate(tape.records))):
         eqn = record.eqn
         dys = [ct.pop(v, None) for v in eqn.outvars]
         if all(dy is None for dy in dys):
             if watch is not None:
                 watch.look(record, _completed(record, dys), None)
             continue
-        dxs = _pull_back(record, dys, watch)
+        dys = _completed(record, dys)
+        dxs = _pull_back(Record(eqn, record.rule, record.active, record.place, remembering.whole(record.saved, dys)), dys, watch)
+        remembering.forget(number)
         for var, dx, is_active in zip(eqn.invars, dxs, record.active):
             if is_active:
                 add(var, dx)
@@ -282,7 +296,6 @@ def live(program: Program) -> list:
 
 
 def _pull_back(record: Record, dys: Sequence[Any], watch: Watch | None) -> list:
-    dys = _completed(record, dys)
     with jaxprs.at_source_of(record.eqn):
         dxs = checked(record, record.rule.backward(record, dys, watch))
         if watch is not None:

@@ -1,31 +1,43 @@
 """Attention: of scaled dot products, and of several heads."""
 
 import math
+import numbers
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, one_dtype, refuse
+from . import attention_blocks as blocks
+from .checks import are_arrays, floating, one_dtype, refuse
 from .dropout import dropout
 from .linear import linear
-from .reduction import unbroadcast
 
 
-@op(static=("dropout_p", "is_causal", "scale", "enable_gqa"))
+@op(static=("dropout_p", "is_causal", "scale", "enable_gqa", "local_window_size"))
 def scaled_dot_product_attention(
-    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False, *, rng=None
+    query,
+    key,
+    value,
+    attn_mask=None,
+    dropout_p=0.0,
+    is_causal=False,
+    *,
+    scale=None,
+    enable_gqa=False,
+    local_window_size=None,
+    rng=None,
 ):
     """o = P v, P = softmax(s q kᵀ + mask) along the keys, s = 1/√E where `scale` is None; after dropout o = (P m / (1 - p)) v.
 
     Shapes: query (*, L, E), key (*, S, E), value (*, S, Ev), leading axes broadcast -> (*, L, Ev). attn_mask broadcasts to (*, L, S): a
     boolean one is True where a query may attend, a floating one is added. With `is_causal` query i attends to the keys up to i. With
-    `enable_gqa` key and value may have fewer heads (axis -3) than the query, each of them for as many of its heads in a row.
+    `enable_gqa` key and value may have fewer heads (axis -3) than the query, each of them for as many of its heads in a row. With
+    `local_window_size` (l, r), or one number for both, query i attends to the keys from i - l to i + r (JAX's argument; PyTorch has none).
     A query that may attend to nothing gives 0. `rng` is the dropout's key (PyTorch's is hidden). Lower precisions are summed in float32.
-    Backward: from q, k, v, o and L = log Σ exp of each row, the scores S being made again:  P = exp(S - L);  dv = Pᵀ do;  dP = do vᵀ;
-    dS = P (dP - Σ do o);  dq = s dS k;  dk = s dSᵀ q;  dmask = dS;  with dropout P and dP in the first two are times m / (1 - p), m drawn
-    again. Heads that share a key are one longer sequence of queries, so that nothing is repeated.
+    Backward: from q, k, v, o and L = log Σ exp of each row, the scores S being made again, in blocks of about 128 queries and 128 keys, so
+    that memory grows with L + S, and those that `is_causal` or `local_window_size` empty are passed over, forward and back:
+    P = exp(S - L);  dv = Pᵀ do;  dP = do vᵀ;  dS = P (dP - Σ do o);  dq = s dS k;  dk = s dSᵀ q;  dmask = dS;  with dropout P and dP in the
+    first two are times m / (1 - p), m drawn again. Heads that share a key are one longer sequence of queries, so that nothing is repeated.
     Errors: ValueError where shapes, mask or options do not fit, or dropout has no rng; TypeError for several dtypes, or integers.
     Source: https://arxiv.org/abs/1706.03762, https://arxiv.org/abs/2205.14135,
     https://pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html
@@ -35,49 +47,56 @@ def scaled_dot_product_attention(
     >>> F.scaled_dot_product_attention(jnp.ones((2, 3)), jnp.ones((2, 3)), v, is_causal=True).tolist()
     [[0.0], [0.5]]
     """
-    return _attention(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, rng)[0]
+    leading = _checked(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, local_window_size, rng)
+    grid = _grid(query, key, is_causal, local_window_size)
+    row, column = jnp.arange(grid.L)[:, None], jnp.arange(grid.S)
+    S = blocks.scores(query, key, attn_mask, _scale(scale, query), leading, blocks.in_band(row, column, grid.low, grid.high))
+    m = blocks.kept_everywhere(dropout_p, rng, leading, grid) if dropout_p else None
+    return blocks.times(blocks.dropped(_softmax(S), dropout_p, m).astype(value.dtype), value).astype(query.dtype)
 
 
 @scaled_dot_product_attention.def_forward
-def _(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, rng):
-    o, lse = _attention(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, rng)
-    options = {"causal": is_causal, "scale": scale, "p": dropout_p}
-    return o, {"q": query, "k": key, "v": value, "mask": attn_mask, "rng": rng, "o": o, "lse": lse, **options}
+def _(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, local_window_size, rng):
+    leading = _checked(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, local_window_size, rng)
+    grid = _grid(query, key, is_causal, local_window_size)
+    options = {"p": dropout_p, "scale": _scale(scale, query), "leading": leading, "grid": grid}
+    o, lse = blocks.forward(query, key, value, attn_mask, rng, **options)
+    o = o.astype(query.dtype)
+    return o, {"arrays": (query, key, value, attn_mask, rng), "o": o, "lse": lse, "options": options}
 
 
 @scaled_dot_product_attention.def_backward
 def _(saved, do):
+    q, k, v, mask, rng = saved["arrays"]
     # behind a barrier: XLA would merge this with the forward's scores, and keep them
-    q, k, rng, do = lax.optimization_barrier((saved["q"], saved["k"], saved["rng"], do))
-    v, o, mask = saved["v"], saved["o"], saved["mask"]
-    leading = o.shape[:-2]
-    scale = _scale(saved["scale"], q)
-    P = jnp.exp(_scores(q, k, mask, saved["causal"], scale, leading) - saved["lse"])
-    drop = _dropping(saved["p"], rng, P.shape)
-    dv = _transposed_times(drop(P).astype(v.dtype), do, v)
-    dP = drop(_times(do, v.mT))
-    D = (at_least_float32(do) * at_least_float32(o)).sum(-1, keepdims=True)
-    dS = P * (dP - D)
-    scaled = (scale * dS).astype(q.dtype)
-    dq = _times(scaled, k)
-    dk = _transposed_times(scaled, jnp.broadcast_to(q, leading + q.shape[-2:]), k)
-    return unbroadcast(dq, q), unbroadcast(dk, k), unbroadcast(dv, v), unbroadcast(dS, mask), None
+    q, k, rng, do = lax.optimization_barrier((q, k, rng, do))
+    given = q, k, v, mask, rng, saved["o"], saved["lse"], do
+    dmask = None if mask is None or mask.dtype == bool else blocks.d_mask(*given, **saved["options"])
+    return *blocks.backward(*given, **saved["options"]), dmask, None
 
 
-def _attention(q, k, v, mask, p, is_causal, scale, enable_gqa, rng):
-    """The output, and log Σ exp of each row of scores."""
-    leading = _checked(q, k, v, mask, p, is_causal, enable_gqa, rng)
-    P, lse = _softmax(_scores(q, k, mask, is_causal, _scale(scale, q), leading))
-    P = _dropping(p, rng, P.shape)(P)
-    return _times(P.astype(v.dtype), v).astype(q.dtype), lse
+def _grid(q, k, is_causal, window):
+    """The blocks, and which keys are allowed for a query."""
+    left, right = (window, window) if isinstance(window, int) or window is None else window
+    high = 0 if is_causal else right
+    return blocks.Grid(q.shape[-2], k.shape[-2], None if left is None else -left, high)
 
 
-def _checked(q, k, v, mask, p, is_causal, enable_gqa, rng):
+def _checked(q, k, v, mask, p, is_causal, scale, enable_gqa, window, rng):
     """The leading axes of the output, once everything fits."""
     name = "scaled_dot_product_attention"
+    are_arrays(name, "query", "key", "value", query=q, key=k, value=v, attn_mask=mask)
+    flags = {"is_causal": is_causal, "enable_gqa": enable_gqa}
+    refuse(
+        name,
+        not isinstance(p, numbers.Real) and f"dropout_p must be a number, got {p!r}",
+        scale is not None and not isinstance(scale, numbers.Real) and f"scale must be a number or None, got {scale!r}",
+        *(f"{n} must be True or False, got {v!r}" for n, v in flags.items() if not isinstance(v, bool)),
+        kind=TypeError,
+    )
     floating(name, query=q)
     one_dtype(name, query=q, key=k, value=v)
-    least = 3 if enable_gqa else 2
+    least, least_of_mask = 3 if enable_gqa else 2, 2 if q.ndim == 4 else 0
     shapes = f"query {q.shape}, key {k.shape}, value {v.shape}"
     refuse(name, min(q.ndim, k.ndim, v.ndim) < least and f"expected at least {least} axes, got {shapes}")
     fits = not enable_gqa or all(a.shape[-3] and q.shape[-3] % a.shape[-3] == 0 for a in (k, v))
@@ -91,13 +110,20 @@ def _checked(q, k, v, mask, p, is_causal, enable_gqa, rng):
         not fits and f"the heads (axis -3) of key and value must divide those of the query, got {shapes}",
         leading is None and f"the leading axes do not broadcast (enable_gqa={enable_gqa}), got {shapes}",
         _wrong_type("attn_mask", mask, q.dtype),
-        mask is not None and scores is not None and (mask.ndim < 2 or _broadcast(mask.shape, scores) != scores)
-        and f"attn_mask must broadcast to {scores} from at least 2 axes, got shape {mask.shape}",
+        mask is not None and scores is not None and (mask.ndim < least_of_mask or _broadcast(mask.shape, scores) != scores)
+        and f"attn_mask must broadcast to {scores} from at least {least_of_mask} axes, got shape {mask.shape}",
         mask is not None and is_causal and "give either attn_mask or is_causal=True",
         not 0 <= p <= 1 and f"dropout_p must lie in [0, 1], got {p}",
+        window is not None and not _is_window(window)
+        and f"local_window_size must be a whole number of at least 0, a pair (left, right) of them, or None, got {window!r}",
         p and rng is None and "dropout needs rng=, a key such as jax.random.key(0)",
     )  # fmt: skip
     return leading
+
+
+def _is_window(window):
+    pair = window if isinstance(window, tuple) else (window,) * 2
+    return len(pair) == 2 and all(isinstance(n, int) and n >= 0 for n in pair)
 
 
 def _wrong_type(name, mask, dtype):
@@ -118,65 +144,23 @@ def _scale(scale, q):
     return 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
 
 
-def _scores(q, k, mask, is_causal, scale, leading):
-    """s q kᵀ under the masks, (*leading, L, S) in at least float32."""
-    S = scale * _times(q, k.mT)
-    S = jnp.broadcast_to(S, leading + S.shape[-2:])
-    if is_causal:
-        S = jnp.where(jnp.tri(*S.shape[-2:], dtype=bool), S, -jnp.inf)
-    if mask is None:
-        return S
-    return jnp.where(mask, S, -jnp.inf) if mask.dtype == bool else S + mask
-
-
 def _softmax(S):
-    """The softmax along the last axis, 0 for a row of -∞, and log Σ exp of each row."""
+    """The softmax along the last axis, 0 for a row of -∞."""
     m = lax.stop_gradient(S).max(-1, keepdims=True, initial=-jnp.inf)
-    m = jnp.where(m == -jnp.inf, 0, m)
-    e = jnp.exp(S - m)
+    e = jnp.exp(S - jnp.where(m == -jnp.inf, 0, m))
     s = e.sum(-1, keepdims=True)
-    s = jnp.where(s == 0, 1, s)
-    return e / s, m + jnp.log(s)
-
-
-def _dropping(p, rng, shape):
-    """The function that drops: the same for the same key."""
-    if p == 0:
-        return lambda P: P
-    m = jax.random.uniform(rng, shape, jnp.float32) >= p
-    return lambda P: jnp.where(m, P / (1 - p) if p < 1 else 0, 0)
-
-
-def _times(a, b):
-    """a b in at least float32. Where a has more heads than b, each of b's serves several of a's in a row."""
-    grouped = _in_groups(a, b)
-    y = jnp.matmul(grouped, b, preferred_element_type=jnp.promote_types(a.dtype, jnp.float32))
-    return y if grouped is a else y.reshape(*y.shape[:-3], *a.shape[-3:-1], y.shape[-1])
-
-
-def _transposed_times(a, b, like):
-    """aᵀ b in at least float32, with as many heads as `like`: summed over those that share one."""
-    a, b = _in_groups(a, like), _in_groups(b, like)
-    return jnp.matmul(a.mT, b, preferred_element_type=jnp.promote_types(a.dtype, jnp.float32))
-
-
-def _in_groups(a, like):
-    """(*, H G, L, X) as (*, H, G L, X), H being the heads of `like`: the heads that share one as one longer sequence."""
-    heads = like.shape[-3] if like.ndim > 2 else 0
-    if a.ndim < 3 or heads == 0 or a.shape[-3] <= heads or a.shape[-3] % heads:
-        return a
-    return a.reshape(*a.shape[:-3], heads, a.shape[-3] // heads * a.shape[-2], a.shape[-1])
+    return e / jnp.where(s == 0, 1, s)
 
 
 @op
 def _attention_weights(scores):
     """P = softmax(S) along the last axis, 0 for a row of -∞.  Backward: dS = P (dP - Σ P dP)."""
-    return _softmax(scores)[0]
+    return _softmax(scores)
 
 
 @_attention_weights.def_forward
 def _(scores):
-    P, _ = _softmax(scores)
+    P = _softmax(scores)
     return P, {"P": P}
 
 
@@ -257,13 +241,13 @@ def multi_head_attention_forward(
         k, v = (jnp.pad(a, [(0, 0), (0, 0), (0, 1), (0, 0)]) for a in (k, v))
 
     p = dropout_p if training else 0.0
-    is_causal = is_causal and key_padding_mask is None and not need_weights
+    is_causal = bool(is_causal) and key_padding_mask is None and not need_weights
     added = (bias_k is not None) + bool(add_zero_attn)
     mask = None if is_causal else _merged(attn_mask, key_padding_mask, N, num_heads, added, query.dtype)
     if need_weights:
-        weights = _attention_weights(_scores(q, k, mask, False, _scale(None, q), q.shape[:2])).astype(q.dtype)
+        weights = _attention_weights(blocks.scores(q, k, mask, _scale(None, q), q.shape[:2], None)).astype(q.dtype)
         weights = dropout(weights, p, rng=rng)
-        output = _times(weights, v).astype(q.dtype)
+        output = blocks.times(weights, v).astype(q.dtype)
         weights = weights.mean(1) if average_attn_weights else weights
     else:
         output, weights = scaled_dot_product_attention(q, k, v, mask, p, is_causal, rng=rng), None
@@ -277,6 +261,8 @@ def _check_heads(rows, projections, biases, statics, masks, embed_dim, heads, ou
     """Refuse what `multi_head_attention_forward` cannot take."""
     name = "multi_head_attention_forward"
     query, key, value = rows.values()
+    outward = {"out_proj_weight": out_proj_weight}
+    are_arrays(name, *rows, *outward, **rows, **outward, **projections, **biases, **statics, **masks, out_proj_bias=out_proj_bias)
     missing = [n for n, w in projections.items() if w is None]
     refuse(
         name,
@@ -287,7 +273,7 @@ def _check_heads(rows, projections, biases, statics, masks, embed_dim, heads, ou
         heads < 1 and f"num_heads must be positive, got {heads}",
     )  # fmt: skip
     floating(name, query=query)
-    one_dtype(name, **rows, **projections, **biases, **statics, out_proj_weight=out_proj_weight, out_proj_bias=out_proj_bias)
+    one_dtype(name, **rows, **projections, **biases, **statics, **outward, out_proj_bias=out_proj_bias)
     E, L, N = embed_dim, query.shape[0], query.shape[1:-1]
     NH = math.prod(N) * heads
     S, S_of_values = (s.shape[1] if s is not None and s.ndim == 3 else a.shape[0] for a, s in zip((key, value), statics.values()))

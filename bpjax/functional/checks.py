@@ -16,6 +16,20 @@ def refuse(name, *problems, kind=ValueError):
         raise kind(f"{name}: {'; '.join(found)}")
 
 
+def are_arrays(name, *required, **arrays):
+    """Refuse what is no array, such as a list; None passes, but for those whose names are required.
+
+    >>> are_arrays("linear", "input", input=jnp.ones(2), bias=None)
+    >>> are_arrays("linear", "input", input=[1.0, 2.0])
+    Traceback (most recent call last):
+    TypeError: linear: expected input as an array, got a list: convert with jnp.asarray
+    """
+    strange = {n: type(a).__name__ for n, a in arrays.items() if (a is not None or n in required) and not hasattr(a, "dtype")}
+    if strange:
+        got = ", ".join(f"{n} as an array, got a {kind}" for n, kind in strange.items())
+        raise TypeError(f"{name}: expected {got}: convert with jnp.asarray")
+
+
 def one_dtype(name, **arrays):
     """Refuse arrays of several dtypes, as PyTorch does; None is no array.
 
@@ -24,6 +38,7 @@ def one_dtype(name, **arrays):
     Traceback (most recent call last):
     TypeError: linear: expected one dtype, got input float32, weight bfloat16: convert with .astype
     """
+    are_arrays(name, **arrays)
     dtypes = {n: a.dtype for n, a in arrays.items() if a is not None}
     if len(set(dtypes.values())) > 1:
         raise TypeError(f"{name}: expected one dtype, got {', '.join(f'{n} {d}' for n, d in dtypes.items())}: convert with .astype")
@@ -36,6 +51,7 @@ def floating(name, **arrays):
     Traceback (most recent call last):
     TypeError: softmax: expected a floating-point input, got int32: convert with .astype
     """
+    are_arrays(name, **arrays)
     for n, a in arrays.items():
         if a is not None and not jnp.issubdtype(a.dtype, jnp.floating):
             raise TypeError(f"{name}: expected a floating-point {n}, got {a.dtype}: convert with .astype")
@@ -49,6 +65,7 @@ def numbers(name, **arrays):
     Traceback (most recent call last):
     TypeError: mse_loss: expected target to hold real numbers, got bool: convert with .astype
     """
+    are_arrays(name, **arrays)
     for n, a in arrays.items():
         if a is not None and not jnp.issubdtype(a.dtype, jnp.integer) and not jnp.issubdtype(a.dtype, jnp.floating):
             raise TypeError(f"{name}: expected {n} to hold real numbers, got {a.dtype}: convert with .astype")
@@ -62,6 +79,7 @@ def one_shape(name, **arrays):
     Traceback (most recent call last):
     ValueError: mse_loss: expected one shape, got input (2,), target (2, 1): reshape, or spread with jnp.broadcast_to
     """
+    are_arrays(name, **arrays)
     shapes = {n: a.shape for n, a in arrays.items() if a is not None}
     if len(set(shapes.values())) > 1:
         got = ", ".join(f"{n} {s}" for n, s in shapes.items())

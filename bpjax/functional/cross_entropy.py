@@ -1,5 +1,7 @@
 """Losses of classes. `size_average` and `reduce` are PyTorch's deprecated arguments, kept for the order."""
 
+import numbers
+
 import jax.numpy as jnp
 from jax import lax
 
@@ -31,7 +33,7 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     >>> round(float(F.cross_entropy(jnp.zeros((2, 4)), jnp.array([0, 3]))), 4)
     1.3863
     """
-    how = reduction_of(size_average, reduce, reduction)
+    how = reduction_of("cross_entropy", size_average, reduce, reduction)
     axis = class_axis("cross_entropy", input.shape, input.dtype, target, weight, ignore_index, label_smoothing)
     z = at_least_float32(input)
     z = z - lax.stop_gradient(z.max(axis, keepdims=True))
@@ -42,7 +44,7 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
 
 @cross_entropy.def_forward
 def _(input, target, weight, size_average, ignore_index, reduce, reduction, label_smoothing):
-    how = reduction_of(size_average, reduce, reduction)
+    how = reduction_of("cross_entropy", size_average, reduce, reduction)
     axis = class_axis("cross_entropy", input.shape, input.dtype, target, weight, ignore_index, label_smoothing)
     z = at_least_float32(input)
     m = z.max(axis, keepdims=True)
@@ -76,14 +78,14 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     >>> float(F.nll_loss(jnp.array([[-1.0, -2.0]]), jnp.array([1])))
     2.0
     """
-    how = reduction_of(size_average, reduce, reduction)
+    how = reduction_of("nll_loss", size_average, reduce, reduction)
     y, _ = _nll_reduced(input, target, weight, ignore_index, how)
     return y.astype(input.dtype)
 
 
 @nll_loss.def_forward
 def _(input, target, weight, size_average, ignore_index, reduce, reduction):
-    how = reduction_of(size_average, reduce, reduction)
+    how = reduction_of("nll_loss", size_average, reduce, reduction)
     y, total = _nll_reduced(input, target, weight, ignore_index, how)
     saved = {"t": target, "w": weight, "x": None if weight is None else input, "y": None if how == "none" else y, "total": total}
     return y.astype(input.dtype), {**saved, "shape": input.shape, "dtype": input.dtype, "ignore_index": ignore_index}
@@ -117,6 +119,8 @@ def _nll_reduced(input, target, weight, ignore_index, how):
 def class_axis(name, shape, dtype, target, weight, ignore_index, label_smoothing=0.0):
     """The axis of the classes of logits of this shape and dtype, once everything fits."""
     floating(name, weight=weight)
+    if not isinstance(ignore_index, numbers.Integral):
+        raise TypeError(f"{name}: ignore_index must be an int, got {ignore_index!r}")
     if not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"{name}: expected a floating-point input, got {dtype}: convert with .astype")
     if not shape or shape[_axis_of(shape)] == 0:

@@ -1,6 +1,7 @@
 """Connectionist temporal classification: the loss of a sequence whose alignment is not known."""
 
 import functools
+import numbers
 
 import jax
 import jax.numpy as jnp
@@ -40,14 +41,14 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     targets = jnp.asarray(targets)
     floating("ctc_loss", log_probs=log_probs)
     T, N, C = _sizes(log_probs.shape, targets)
-    reduction = reduction_of(None, None, reduction)
+    reduction = reduction_of("ctc_loss", None, None, reduction)
     inputs, known_inputs = _lengths("input_lengths", input_lengths, N)
     lengths, known = _lengths("target_lengths", target_lengths, N)
     in_one_row = targets.ndim == 1
     longest = targets.shape[-1]
     refuse(
         "ctc_loss",
-        not 0 <= blank < C and f"blank must be one of the {C} classes, got {blank}",
+        not (isinstance(blank, numbers.Integral) and 0 <= blank < C) and f"blank must be one of the {C} classes, got {blank}",
         known_inputs is not None and not ((0 <= known_inputs) & (known_inputs <= T)).all()
         and f"input_lengths must lie in [0, {T}], got {known_inputs.tolist()}",
         known is not None and not ((0 <= known) & (known <= longest)).all()

@@ -1,6 +1,7 @@
 """The cross-entropy of logits x Wᵀ + b that are never there all at once."""
 
 import dataclasses
+import math
 import re
 
 import jax
@@ -42,11 +43,11 @@ class LinearCrossEntropyOptions:
         refuse(
             "LinearCrossEntropyOptions",
             not (size is None or isinstance(size, int) and size > 0) and f"batch_chunk_size must be a positive int or None, got {size!r}",
-            not (method in (None, "auto") or re.fullmatch(r"aspect_ratio(:0*[1-9]\d*)?", method))
+            not (method in (None, "auto") or isinstance(method, str) and re.fullmatch(r"aspect_ratio(:0*[1-9]\d*)?", method))
             and f"chunking_method must be 'auto', 'aspect_ratio', 'aspect_ratio:n' or None, got {method!r}",
             self.acc_policy not in ("auto", "accurate", "balanced", "compact")
             and f"acc_policy must be 'auto', 'accurate', 'balanced' or 'compact', got {self.acc_policy!r}",
-            self.acc_dtype is not None and not jnp.issubdtype(self.acc_dtype, jnp.floating)
+            self.acc_dtype is not None and not _is_floating(self.acc_dtype)
             and f"acc_dtype must be a floating-point dtype or None, got {self.acc_dtype!r}",
         )  # fmt: skip
 
@@ -67,6 +68,13 @@ class LinearCrossEntropyOptions:
         return chosen
 
 
+def _is_floating(dtype):
+    try:
+        return jnp.issubdtype(dtype, jnp.floating)
+    except TypeError:
+        return False
+
+
 def _power_of_2(n):
     return 1 << max(n - 1, 0).bit_length()
 
@@ -82,7 +90,8 @@ def linear_cross_entropy(
     reduction="none". `options` (`nn.LinearCrossEntropyOptions`) say how many rows make a block.
     Backward: dz as in `cross_entropy`, of one block of rows after the other;  dx = dz W;  dW = Σ dzᵀ x and db = Σ dz over the blocks.
     Of the forward, each row's maximum and log Σ exp(z - m) are kept, never more than one block of z.
-    Errors: those of `linear` and `cross_entropy`; ValueError for an ignore_index with a target of probabilities.
+    Errors: those of `linear` and `cross_entropy`; ValueError for an ignore_index with a target of probabilities, and for options that
+    disagree; TypeError for other options.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.linear_cross_entropy.html, Wijmans et al. 2024 (Cut
     Cross-Entropy)
 
@@ -91,17 +100,18 @@ def linear_cross_entropy(
     1.3863
     """
     shape = _logits_shape(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing)
+    _block_rows(options, shape, input.shape[-1])
     logits = linear(input, *_flat(linear_weight, linear_bias)).reshape(shape)
     return cross_entropy(logits, target, weight, None, _ignored(ignore_index), None, reduction, label_smoothing)
 
 
 @linear_cross_entropy.def_forward
 def _(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing, options):
-    _logits_shape(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing)
+    shape = _logits_shape(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing)
     W, b = _flat(linear_weight, linear_bias)
     x, t = (input, target) if input.ndim == 2 else (input[None], target[None])
     ignore_index = _ignored(ignore_index)
-    rows = (options or LinearCrossEntropyOptions()).block_rows(*x.shape, len(W))
+    rows = _block_rows(options, shape, x.shape[-1])
 
     def step(_, block):
         x, t = block
@@ -149,7 +159,7 @@ def _logits_shape(input, linear_weight, target, linear_bias, weight, reduction, 
     name = "linear_cross_entropy"
     floating(name, input=input)
     one_dtype(name, input=input, linear_weight=linear_weight, linear_bias=linear_bias)
-    reduction_of(None, None, reduction)
+    reduction_of(name, None, None, reduction)
     if input.ndim not in (1, 2) or linear_weight.ndim < 2 or input.shape[-1] != linear_weight.shape[-1]:
         shapes = f"input {input.shape}, linear_weight {linear_weight.shape}"
         raise ValueError(f"{name}: expected input (in,) or (N, in) and linear_weight (C, in) or (C, d1, ..., in), got {shapes}")
@@ -165,6 +175,13 @@ def _logits_shape(input, linear_weight, target, linear_bias, weight, reduction, 
     shape = input.shape[:-1] + outputs
     class_axis(name, shape, input.dtype, target, weight, _ignored(ignore_index), label_smoothing)
     return shape
+
+
+def _block_rows(options, shape, in_features):
+    if options is not None and not isinstance(options, LinearCrossEntropyOptions):
+        raise TypeError(f"linear_cross_entropy: options must be LinearCrossEntropyOptions or None, got a {type(options).__name__}")
+    rows, logits = (1, shape) if len(shape) == 1 else (shape[0], shape[1:])
+    return (options or LinearCrossEntropyOptions()).block_rows(rows, in_features, math.prod(logits))
 
 
 def _ignored(ignore_index):

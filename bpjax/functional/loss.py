@@ -28,12 +28,12 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     2.0
     """
     d = _difference("mse_loss", input, target, weight)
-    return _weighted(d * d, weight, reduction_of(size_average, reduce, reduction))
+    return _weighted(d * d, weight, reduction_of("mse_loss", size_average, reduce, reduction))
 
 
 @mse_loss.def_forward
 def _(input, target, size_average, reduce, reduction, weight):
-    saved = {"x": input, "t": target, "w": weight, "how": reduction_of(size_average, reduce, reduction)}
+    saved = {"x": input, "t": target, "w": weight, "how": reduction_of("mse_loss", size_average, reduce, reduction)}
     return mse_loss.formula(input, target, size_average, reduce, reduction, weight), saved
 
 
@@ -58,12 +58,12 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     1.0
     """
     d = _difference("l1_loss", input, target, weight)
-    return _weighted(_abs(d), weight, reduction_of(size_average, reduce, reduction))
+    return _weighted(_abs(d), weight, reduction_of("l1_loss", size_average, reduce, reduction))
 
 
 @l1_loss.def_forward
 def _(input, target, size_average, reduce, reduction, weight):
-    saved = {"x": input, "t": target, "w": weight, "how": reduction_of(size_average, reduce, reduction)}
+    saved = {"x": input, "t": target, "w": weight, "how": reduction_of("l1_loss", size_average, reduce, reduction)}
     return l1_loss.formula(input, target, size_average, reduce, reduction, weight), saved
 
 
@@ -89,12 +89,12 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     """
     refuse("smooth_l1_loss", not beta >= 0 and f"beta must not be negative, got {beta}")
     d = _difference("smooth_l1_loss", input, target)
-    return reduced(_abs(d) if beta == 0 else _huber(d, beta) / beta, reduction_of(size_average, reduce, reduction))
+    return reduced(_abs(d) if beta == 0 else _huber(d, beta) / beta, reduction_of("smooth_l1_loss", size_average, reduce, reduction))
 
 
 @smooth_l1_loss.def_forward
 def _(input, target, size_average, reduce, reduction, beta):
-    saved = {"x": input, "t": target, "how": reduction_of(size_average, reduce, reduction), "beta": beta}
+    saved = {"x": input, "t": target, "how": reduction_of("smooth_l1_loss", size_average, reduce, reduction), "beta": beta}
     return smooth_l1_loss.formula(input, target, size_average, reduce, reduction, beta), saved
 
 
@@ -121,7 +121,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """
     refuse("huber_loss", not delta > 0 and f"delta must be positive, got {delta}")
     loss = _huber(_difference("huber_loss", input, target, weight), delta)
-    return reduced(loss if weight is None else loss * weight, reduction_of(None, None, reduction))
+    return reduced(loss if weight is None else loss * weight, reduction_of("huber_loss", None, None, reduction))
 
 
 @huber_loss.def_forward
@@ -150,13 +150,13 @@ def _both(dx, x, t):
 
 
 def _abs(d):
-    return jnp.where(d == 0, 0, jnp.abs(d))  # with derivative 0 at 0
+    return d * jnp.sign(d)  # with derivative 0 at 0, and NaN where d is
 
 
 def _huber(d, delta):
     size = _abs(d)
     m = jnp.minimum(size, delta)
-    return m * (size - 0.5 * m)
+    return 0.5 * m * m + (0 if math.isinf(delta) else delta * jnp.maximum(size - delta, 0))  # m (|d| - m/2) has no derivative at ∞
 
 
 def _weighted(loss, weight, how):
@@ -204,13 +204,13 @@ def poisson_nll_loss(input, target, log_input=True, full=False, size_average=Non
     if full:
         n = _above_1(t)
         loss = loss + jnp.where(t > 1, n * jnp.log(n) - n + 0.5 * jnp.log(2 * math.pi * n), 0)
-    return reduced(loss, reduction_of(size_average, reduce, reduction)).astype(jnp.result_type(input, t))
+    return reduced(loss, reduction_of("poisson_nll_loss", size_average, reduce, reduction)).astype(jnp.result_type(input, t))
 
 
 @poisson_nll_loss.def_forward
 def _(input, target, log_input, full, size_average, eps, reduce, reduction):
     y = poisson_nll_loss.formula(input, target, log_input, full, size_average, eps, reduce, reduction)
-    saved = {"x": input, "t": target, "how": reduction_of(size_average, reduce, reduction)}
+    saved = {"x": input, "t": target, "how": reduction_of("poisson_nll_loss", size_average, reduce, reduction)}
     return y, {**saved, "log_input": log_input, "full": full, "eps": eps}
 
 
@@ -253,7 +253,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     dtype = jnp.result_type(input, target, var)
     d, v = _gaussian(input, target, jnp.asarray(var), eps)
     loss = 0.5 * (jnp.log(v) + d * d / v) + (0.5 * math.log(2 * math.pi) if full else 0)
-    return reduced(loss, reduction_of(None, None, reduction)).astype(dtype)
+    return reduced(loss, reduction_of("gaussian_nll_loss", None, None, reduction)).astype(dtype)
 
 
 @gaussian_nll_loss.def_forward
@@ -319,13 +319,14 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         loss = jnp.exp(target) * (target - input)
     else:
         loss = jnp.where(target == 0, 0, target * jnp.log(_not_0(target))) - target * input
-    how = reduction_of(size_average, reduce, reduction, "batchmean")
+    how = reduction_of("kl_div", size_average, reduce, reduction, "batchmean")
     return loss.sum() / _first_size(input) if how == "batchmean" else reduced(loss, how)
 
 
 @kl_div.def_forward
 def _(input, target, size_average, reduce, reduction, log_target):
-    saved = {"x": input, "t": target, "how": reduction_of(size_average, reduce, reduction, "batchmean"), "log_target": log_target}
+    how = reduction_of("kl_div", size_average, reduce, reduction, "batchmean")
+    saved = {"x": input, "t": target, "how": how, "log_target": log_target}
     return kl_div.formula(input, target, size_average, reduce, reduction, log_target), saved
 
 
@@ -372,12 +373,13 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     edge = (x - lax.stop_gradient(x)) * lax.stop_gradient(x - t) / _EPS
     logs = zip(_bce_logs(lax.stop_gradient(x)), _bce_logs(jnp.where(at_edge, 0.5, x)))
     loss = jnp.where(at_edge, edge, 0) + _bce(t, *(jnp.where(at_edge, constant, log) for constant, log in logs))
-    return reduced(loss if weight is None else loss * weight, reduction_of(size_average, reduce, reduction)).astype(input.dtype)
+    how = reduction_of("binary_cross_entropy", size_average, reduce, reduction)
+    return reduced(loss if weight is None else loss * weight, how).astype(input.dtype)
 
 
 @binary_cross_entropy.def_forward
 def _(input, target, weight, size_average, reduce, reduction):
-    how = reduction_of(size_average, reduce, reduction)
+    how = reduction_of("binary_cross_entropy", size_average, reduce, reduction)
     loss = _bce(_probability(target), *_bce_logs(at_least_float32(input)))
     y = reduced(loss if weight is None else loss * weight, how).astype(input.dtype)
     return y, {"x": input, "t": target, "w": weight, "how": how}
@@ -432,13 +434,15 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=No
     numbers("binary_cross_entropy_with_logits", pos_weight=pos_weight)
     _spreads("binary_cross_entropy_with_logits", input, weight=weight, pos_weight=pos_weight)
     loss = _bce_of_logits(input, target, pos_weight)
-    return reduced(loss if weight is None else loss * weight, reduction_of(size_average, reduce, reduction))
+    how = reduction_of("binary_cross_entropy_with_logits", size_average, reduce, reduction)
+    return reduced(loss if weight is None else loss * weight, how).astype(jnp.result_type(input, target))
 
 
 @binary_cross_entropy_with_logits.def_forward
 def _(input, target, weight, size_average, reduce, reduction, pos_weight):
     y = binary_cross_entropy_with_logits.formula(input, target, weight, size_average, reduce, reduction, pos_weight)
-    return y, {"z": input, "t": target, "w": weight, "p": pos_weight, "how": reduction_of(size_average, reduce, reduction)}
+    how = reduction_of("binary_cross_entropy_with_logits", size_average, reduce, reduction)
+    return y, {"z": input, "t": target, "w": weight, "p": pos_weight, "how": how}
 
 
 @binary_cross_entropy_with_logits.def_backward
@@ -482,8 +486,11 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
     floating("multilabel_soft_margin_loss", input=input)
     numbers("multilabel_soft_margin_loss", target=target)
     _spreads("multilabel_soft_margin_loss", input, weight=weight)
-    how = reduction_of(size_average, reduce, reduction)
-    return reduced(binary_cross_entropy_with_logits(input, _as_float(target, input), weight, reduction="none").mean(-1), how)
+    how = reduction_of("multilabel_soft_margin_loss", size_average, reduce, reduction)
+    target = _as_float(target, input)
+    if weight is not None:  # which promotes here, and does not in `binary_cross_entropy_with_logits`
+        input = input.astype(jnp.result_type(input, weight))
+    return reduced(binary_cross_entropy_with_logits(input, target, weight, reduction="none").mean(-1), how)
 
 
 def _spreads(name, input, **weights):

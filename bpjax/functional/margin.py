@@ -1,7 +1,6 @@
 """Losses of margins and of embeddings. `size_average` and `reduce` are PyTorch's deprecated arguments, kept for the order."""
 
 import functools
-import math
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +8,7 @@ from jax import lax
 
 from ..engine import op
 from .checks import at_least_float32, floating, numbers, one_dtype, one_shape, refuse
+from .distance import pairwise_distance
 from .reduction import reduced, reduction_of, spread, unbroadcast
 
 # A hinge max(z, 0) is written `where(z < 0, 0, z)`: its derivative at 0 is 1, as PyTorch's clamp has it. That of the losses of classes
@@ -29,12 +29,13 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     0.6931
     """
     _alike("soft_margin_loss", target, input=input)
-    return reduced(jnp.logaddexp(-target * input, 0), reduction_of(size_average, reduce, reduction))
+    how = reduction_of("soft_margin_loss", size_average, reduce, reduction)
+    return reduced(jnp.logaddexp(-target * input, 0), how).astype(input.dtype)
 
 
 @soft_margin_loss.def_forward
 def _(input, target, size_average, reduce, reduction):
-    saved = {"x": input, "t": target, "how": reduction_of(size_average, reduce, reduction)}
+    saved = {"x": input, "t": target, "how": reduction_of("soft_margin_loss", size_average, reduce, reduction)}
     return soft_margin_loss.formula(input, target, size_average, reduce, reduction), saved
 
 
@@ -60,13 +61,14 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
     """
     _alike("margin_ranking_loss", target, input1=input1, input2=input2)
     z = -target * (input1 - input2) + margin
-    return reduced(jnp.where(z < 0, 0, z), reduction_of(size_average, reduce, reduction))
+    return reduced(jnp.where(z < 0, 0, z), reduction_of("margin_ranking_loss", size_average, reduce, reduction))
 
 
 @margin_ranking_loss.def_forward
 def _(input1, input2, target, margin, size_average, reduce, reduction):
     y = margin_ranking_loss.formula(input1, input2, target, margin, size_average, reduce, reduction)
-    return y, {"a": input1, "b": input2, "t": target, "margin": margin, "how": reduction_of(size_average, reduce, reduction)}
+    how = reduction_of("margin_ranking_loss", size_average, reduce, reduction)
+    return y, {"a": input1, "b": input2, "t": target, "margin": margin, "how": how}
 
 
 @margin_ranking_loss.def_backward
@@ -92,12 +94,12 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     _alike("hinge_embedding_loss", target, input=input)
     z = margin - input
     loss = jnp.where(target == -1, 0, input) + jnp.where((target == 1) | (z < 0), 0, z)
-    return reduced(loss, reduction_of(size_average, reduce, reduction))
+    return reduced(loss, reduction_of("hinge_embedding_loss", size_average, reduce, reduction))
 
 
 @hinge_embedding_loss.def_forward
 def _(input, target, margin, size_average, reduce, reduction):
-    saved = {"x": input, "t": target, "margin": margin, "how": reduction_of(size_average, reduce, reduction)}
+    saved = {"x": input, "t": target, "margin": margin, "how": reduction_of("hinge_embedding_loss", size_average, reduce, reduction)}
     return hinge_embedding_loss.formula(input, target, margin, size_average, reduce, reduction), saved
 
 
@@ -122,7 +124,8 @@ def _alike(name, target, **inputs):
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     """l = w_t Σ_{j ≠ t} max(0, margin - x_t + x_j)^p / C, reduced, t being the class of the row and p 1 or 2.
 
-    Shapes: input (N, C) or (C,), target (N,) or (), weight (C,) or None -> scalar, or the target's shape with reduction="none".
+    Shapes: input (N, C), (C,) or () for one class, target (N,) or (), weight (C,) or None -> scalar, or the target's shape with
+    reduction="none".
     Backward: with h_j = p max(0, margin - x_t + x_j)^(p-1), 0 for j = t and from the edge on: dx_j = w_t/C h_j dl, dx_t = -w_t/C Σ h dl;
     dw_c = Σ l/w_t dl over the rows of class c.
     Errors: ValueError where the shapes do not fit or p is neither 1 nor 2, TypeError for a target that is not of integers, or an input and
@@ -135,7 +138,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     """
     _classes("multi_margin_loss", input, target)
     one_dtype("multi_margin_loss", input=input, weight=weight)
-    rows, C = input.shape[:-1], input.shape[-1]
+    rows, C = input.shape[:-1], _class_count(input)
     refuse(
         "multi_margin_loss",
         p not in (1, 2) and f"p must be 1 or 2, got {p}",
@@ -147,21 +150,21 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     loss = (z if p == 1 else z * z).sum(-1) / C
     if weight is not None:
         loss = loss * jnp.where(hit, weight, 0).sum(-1)
-    return reduced(loss.reshape(target.shape), reduction_of(size_average, reduce, reduction)).astype(input.dtype)
+    return reduced(loss.reshape(target.shape), reduction_of("multi_margin_loss", size_average, reduce, reduction)).astype(input.dtype)
 
 
 @multi_margin_loss.def_forward
 def _(input, target, p, margin, weight, size_average, reduce, reduction):
     y = multi_margin_loss.formula(input, target, p, margin, weight, size_average, reduce, reduction)
     saved = {"x": input, "t": target, "w": weight, "p": p, "margin": margin}
-    return y, {**saved, "how": reduction_of(size_average, reduce, reduction)}
+    return y, {**saved, "how": reduction_of("multi_margin_loss", size_average, reduce, reduction)}
 
 
 @multi_margin_loss.def_backward
 def _(saved, dy):
     x, t, w, p = (saved[k] for k in ("x", "t", "w", "p"))
     hit, over, z = _above_the_target(x, t, saved["margin"])
-    dl = spread(dy, t.size, saved["how"]).reshape(-1, 1) / x.shape[-1]
+    dl = spread(dy, t.size, saved["how"]).reshape(-1, 1) / _class_count(x)
     dw = None if w is None else jnp.where(hit, (z if p == 1 else z * z).sum(-1, keepdims=True) * dl, 0).sum(0)
     h = (over if p == 1 else 2 * z) * dl
     if w is not None:
@@ -172,7 +175,7 @@ def _(saved, dy):
 
 def _above_the_target(input, target, margin):
     """Rows by classes: where the target stands, where another class comes over its value less the margin, and how far."""
-    C = input.shape[-1]
+    C = _class_count(input)
     x, t = at_least_float32(input).reshape(-1, C), _counted_from_0(target, C).reshape(-1, 1)
     hit = t == jnp.arange(C)
     z = margin - _value_at(x, t) + x
@@ -195,7 +198,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
 
     The labels are the entries of the target before its first -1.
 
-    Shapes: input and target (N, C) or (C,) -> scalar, or (N,) with reduction="none".
+    Shapes: input and target (N, C), (C,) or () for one class -> scalar, or (N,) or () with reduction="none".
     Backward: dx_j = n_j/C dl, n_j the labels k with x_j > x_k - 1;  dx_k = -n_k/C dl, n_k the classes j likewise. Only x is kept.
     Errors: ValueError where the shapes do not fit, TypeError for a target that is not of integers or an input that is not of floats.
     A label outside [-1, C) gives NaN (PyTorch raises).
@@ -213,19 +216,20 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
         z = 1 - label[:, None] + others
         return total + jnp.where(z <= 0, 0, z).sum(-1), None
 
-    loss = lax.scan(add, jnp.zeros(len(others), others.dtype), labels.T)[0] / input.shape[-1]
-    return reduced(loss.reshape(input.shape[:-1]), reduction_of(size_average, reduce, reduction)).astype(input.dtype)
+    loss = lax.scan(add, jnp.zeros(len(others), others.dtype), labels.T)[0] / _class_count(input)
+    how = reduction_of("multilabel_margin_loss", size_average, reduce, reduction)
+    return reduced(loss.reshape(input.shape[:-1]), how).astype(input.dtype)
 
 
 @multilabel_margin_loss.def_forward
 def _(input, target, size_average, reduce, reduction):
-    saved = {"x": input, "t": target, "how": reduction_of(size_average, reduce, reduction)}
+    saved = {"x": input, "t": target, "how": reduction_of("multilabel_margin_loss", size_average, reduce, reduction)}
     return multilabel_margin_loss.formula(input, target, size_average, reduce, reduction), saved
 
 
 @multilabel_margin_loss.def_backward
 def _(saved, dy):
-    x, C = saved["x"], saved["x"].shape[-1]
+    x, C = saved["x"], _class_count(saved["x"])
     t, labels, others = _labels_and_others(x, saved["t"])
 
     def count(n, label):
@@ -240,12 +244,16 @@ def _(saved, dy):
 
 def _labels_and_others(input, target):
     """In rows: the labels, their values, and the values of the other classes; infinite, and so never over, what is none of them."""
-    C = input.shape[-1]
+    C = _class_count(input)
     x, t = at_least_float32(input).reshape(-1, C), target.reshape(-1, C)
     is_label = jnp.cumsum(t == -1, -1) == 0
     t = jnp.where(is_label, _counted_from_0(t, C), C)
     others = x.at[_rows(t), t].set(-jnp.inf)
     return t, jnp.where(is_label, _value_at(x, t), jnp.inf), others
+
+
+def _class_count(x):
+    return x.shape[-1] if x.ndim else 1
 
 
 def _rows(t):
@@ -254,7 +262,8 @@ def _rows(t):
 
 def _classes(name, input, target):
     shape = input.shape
-    refuse(name, (len(shape) not in (1, 2) or shape[-1] == 0) and f"expected an input of shape (N, C) or (C,), C above 0, got {shape}")
+    fits = len(shape) < 3 and 0 not in shape[-1:]
+    refuse(name, not fits and f"expected an input of shape (N, C), (C,) or (), C above 0, got {shape}")
     floating(name, input=input)
     if not jnp.issubdtype(target.dtype, jnp.integer):
         raise TypeError(f"{name}: expected a target of class indices (integers), got {target.dtype}")
@@ -289,7 +298,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     c, _, _ = _cosine(input1, input2)
     z = c - margin
     loss = jnp.where(target == 1, 1 - c, jnp.where((target != -1) | (z < 0), 0, z))
-    return reduced(loss, reduction_of(size_average, reduce, reduction)).astype(jnp.result_type(input1, input2))
+    return reduced(loss, reduction_of("cosine_embedding_loss", size_average, reduce, reduction)).astype(jnp.result_type(input1, input2))
 
 
 @cosine_embedding_loss.def_forward
@@ -297,7 +306,7 @@ def _(input1, input2, target, margin, size_average, reduce, reduction):
     y = cosine_embedding_loss.formula(input1, input2, target, margin, size_average, reduce, reduction)
     c, r, s = _cosine(input1, input2)
     saved = {"a": input1, "b": input2, "t": target, "c": c, "r": r, "s": s, "margin": margin}
-    return y, {**saved, "how": reduction_of(size_average, reduce, reduction)}
+    return y, {**saved, "how": reduction_of("cosine_embedding_loss", size_average, reduce, reduction)}
 
 
 @cosine_embedding_loss.def_backward
@@ -323,12 +332,12 @@ def _cosine(a, b):
 def triplet_margin_loss(
     anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
 ):
-    """l = max(0, |a - p| - |a - n| + margin), reduced; |v| the p-norm of v + ε along the last axis.
+    """l = max(0, |a - p| - |a - n| + margin), reduced; |·| is the `pairwise_distance` with p and ε.
 
     With `swap`, min(|a - n|, |p - n|) stands for |a - n|.
 
-    Shapes: anchor a, positive p and negative n the same (*, D) -> scalar, or (*) with reduction="none".
-    Backward: that of its parts; the derivative of a norm of 0 is 0, of the maximum at its edge 1, of a minimum of equals 1/2 each.
+    Shapes: anchor a, positive p and negative n the same (*, D), or () -> scalar, or (*) with reduction="none".
+    Backward: that of its parts; the derivative of a distance of 0 is 0, of the maximum at its edge 1, of a minimum of equals 1/2 each.
     Errors: ValueError where the shapes differ or margin is not positive, TypeError for what is not of floats.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.triplet_margin_loss.html
 
@@ -340,14 +349,13 @@ def triplet_margin_loss(
     arrays = {"anchor": anchor, "positive": positive, "negative": negative}
     one_shape("triplet_margin_loss", **arrays)
     floating("triplet_margin_loss", **arrays)
-    refuse("triplet_margin_loss", anchor.ndim == 0 and "expected vectors along the last axis, got scalars")
-    distance = functools.partial(_distance, p=p, eps=eps)
-    how = reduction_of(size_average, reduce, reduction)
+    distance = functools.partial(pairwise_distance, p=p, eps=eps)
+    how = reduction_of("triplet_margin_loss", size_average, reduce, reduction)
     return _triplet("triplet_margin_loss", anchor, positive, negative, distance, margin, swap, how)
 
 
 def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"):
-    """l = max(0, d(a, p) - d(a, n) + margin), reduced; d is the distance function, or the distance of `triplet_margin_loss`.
+    """l = max(0, d(a, p) - d(a, n) + margin), reduced; d is the distance function, or `pairwise_distance`.
 
     With `swap`, min(d(a, n), d(p, n)) stands for d(a, n).
 
@@ -367,8 +375,9 @@ def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_fu
         len({len(s) for s in shapes}) > 1
         and "expected an anchor, positive and negative of one number of axes, got shapes " + ", ".join(map(str, shapes)),
     )
-    how = reduction_of(None, None, reduction)
-    return _triplet("triplet_margin_with_distance_loss", anchor, positive, negative, distance_function or _distance, margin, swap, how)
+    how = reduction_of("triplet_margin_with_distance_loss", None, None, reduction)
+    distance = distance_function or pairwise_distance
+    return _triplet("triplet_margin_with_distance_loss", anchor, positive, negative, distance, margin, swap, how)
 
 
 def _triplet(name, anchor, positive, negative, distance, margin, swap, how):
@@ -378,23 +387,3 @@ def _triplet(name, anchor, positive, negative, distance, margin, swap, how):
         to_negative = jnp.minimum(to_negative, distance(positive, negative))
     z = margin + to_positive - to_negative
     return reduced(jnp.where(z < 0, 0, z), how)
-
-
-def _distance(x, y, p=2, eps=1e-6):
-    """The p-norm of x - y + ε along the last axis, with derivative 0 where a number or the norm is 0."""
-    v = at_least_float32(x) - at_least_float32(y) + eps
-    return _norm(v * jnp.sign(v), p).astype(jnp.result_type(x, y))
-
-
-def _norm(size, p):
-    if p == 0:
-        return (size != 0).sum(-1)
-    if p == 1:
-        return size.sum(-1)
-    if math.isinf(p):
-        return size.max(-1) if p > 0 else size.min(-1)
-    of_zero = 0 if p > 0 else math.inf
-    total = jnp.where(size == 0, of_zero, jnp.where(size == 0, 1, size) ** p).sum(-1)
-    is_zero = total == of_zero
-    total = jnp.where(is_zero, 1, total)
-    return jnp.where(is_zero, 0, jnp.sqrt(total) if p == 2 else total ** (1 / p))

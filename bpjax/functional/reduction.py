@@ -5,15 +5,15 @@ import jax.numpy as jnp
 from .checks import at_least_float32
 
 
-def reduction_of(size_average, reduce, reduction, *also):
-    """The reduction meant, with PyTorch's deprecated arguments; `also` are those that this loss has beside the three."""
+def reduction_of(name, size_average, reduce, reduction, *also):
+    """The reduction meant in a loss of this name, with PyTorch's deprecated arguments; `also` are those that it has beside the three."""
     if size_average is not None or reduce is not None:
-        if reduce is False:
+        if reduce is not None and not reduce:
             return "none"
-        return "sum" if size_average is False else "mean"
+        return "mean" if size_average is None or size_average else "sum"
     allowed = ("none", "mean", "sum", *also)
     if reduction not in allowed:
-        raise ValueError(f"reduction must be one of {', '.join(map(repr, allowed))}, got {reduction!r}")
+        raise ValueError(f"{name}: reduction must be one of {', '.join(map(repr, allowed))}, got {reduction!r}")
     return reduction
 
 

@@ -1,6 +1,7 @@
 """Module of the softmax over many classes in clusters."""
 
 import itertools
+import numbers
 from typing import NamedTuple
 
 import jax
@@ -26,8 +27,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     Shapes: (N, in_features) and classes (N,) -> named pair: output (N,), the log p of the targets, and loss, -mean of it; or
     (in_features,) and (). `log_prob`: (N, in_features) -> (N, n_classes); `predict`: -> (N,). Call these on a bound module.
     Formula and backward: those of `linear` and `log_softmax`.
-    Errors: ValueError for cutoffs that do not rise within [1, n_classes - 1], and where shapes do not fit; TypeError for a target that
-    is not of integers. A class outside [0, n_classes) gives NaN (PyTorch raises).
+    Errors: ValueError for cutoffs that do not rise within [1, n_classes - 1], a div_value that is not positive, and where shapes do not
+    fit; TypeError for a target that is not of integers. A class outside [0, n_classes) gives NaN (PyTorch raises).
     Source: https://pytorch.org/docs/stable/generated/torch.nn.AdaptiveLogSoftmaxWithLoss.html, Grave et al. 2017
 
     >>> import jax, jax.numpy as jnp
@@ -42,11 +43,14 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     def __init__(self, in_features, n_classes, cutoffs, div_value=4.0, head_bias=False, *, dtype=None):
         cutoffs = list(cutoffs)
-        if not cutoffs or any(int(c) != c for c in cutoffs) or any(a >= b for a, b in itertools.pairwise([0, *cutoffs, n_classes])):
+        whole = all(isinstance(c, numbers.Integral) for c in cutoffs)
+        if not cutoffs or not whole or any(a >= b for a, b in itertools.pairwise([0, *cutoffs, n_classes])):
             raise ValueError(
                 f"AdaptiveLogSoftmaxWithLoss: cutoffs must be whole numbers that rise within [1, n_classes - 1 = {n_classes - 1}], "
                 f"at least one, got {cutoffs}"
             )
+        if not div_value > 0:
+            raise ValueError(f"AdaptiveLogSoftmaxWithLoss: div_value must be positive, got {div_value}")
         self.in_features, self.n_classes, self.div_value, self.head_bias = in_features, n_classes, div_value, head_bias
         self.cutoffs = [*cutoffs, n_classes]
         self.shortlist_size, self.n_clusters = cutoffs[0], len(cutoffs)
@@ -58,19 +62,19 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             maps = Linear(in_features, features, bias=False, dtype=dtype), Linear(features, high - low, bias=False, dtype=dtype)
             self.tail.append(Sequential(*maps))
 
-    def forward(self, input, target):
-        if not jnp.issubdtype(target.dtype, jnp.integer):
-            raise TypeError(f"expected a target of classes (integers), got {target.dtype} of shape {target.shape}")
-        if target.ndim > 1 or input.ndim != target.ndim + 1 or input.shape[:-1] != target.shape:
+    def forward(self, input_, target_):
+        if not jnp.issubdtype(target_.dtype, jnp.integer):
+            raise TypeError(f"expected a target of classes (integers), got {target_.dtype} of shape {target_.shape}")
+        if target_.ndim > 1 or input_.ndim != target_.ndim + 1 or input_.shape[:-1] != target_.shape:
             expected = "input (N, in_features) and target (N,), or (in_features,) and ()"
-            raise ValueError(f"expected {expected}, got {input.shape} and {target.shape}")
-        target = jnp.asarray(target, int)
-        head = F.log_softmax(self.head(input), -1)
-        output = _at(head, target)
+            raise ValueError(f"expected {expected}, got {input_.shape} and {target_.shape}")
+        target_ = jnp.asarray(target_, int)
+        head = F.log_softmax(self.head(input_), -1)
+        output = _at(head, target_)
         for i, (low, high) in enumerate(itertools.pairwise(self.cutoffs)):
-            of_cluster = head[..., self.shortlist_size + i] + _at(F.log_softmax(self.tail[i](input), -1), target - low)
-            output = jnp.where((target >= low) & (target < high), of_cluster, output)
-        output = jnp.where((target >= 0) & (target < self.n_classes), output, jnp.nan)
+            of_cluster = head[..., self.shortlist_size + i] + _at(F.log_softmax(self.tail[i](input_), -1), target_ - low)
+            output = jnp.where((target_ >= low) & (target_ < high), of_cluster, output)
+        output = jnp.where((target_ >= 0) & (target_ < self.n_classes), output, jnp.nan)
         return _Output(output, -output.mean())
 
     def log_prob(self, input):

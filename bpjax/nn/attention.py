@@ -1,6 +1,9 @@
 """Modules of attention."""
 
+import numbers
+
 from .. import functional as F
+from ..functional.checks import refuse
 from . import init
 from .linear import Linear
 from .module import Module, Parameter
@@ -42,13 +45,18 @@ class MultiheadAttention(Module):
         *,
         dtype=None,
     ):
-        if embed_dim <= 0 or num_heads <= 0 or embed_dim % num_heads:
-            raise ValueError(
-                "MultiheadAttention: embed_dim and num_heads must be positive, and embed_dim divisible by num_heads, "
-                f"got {embed_dim} and {num_heads}"
-            )
-        if not 0.0 <= dropout <= 1.0:
-            raise ValueError(f"MultiheadAttention: dropout must lie in [0, 1], got {dropout}")
+        sizes = {"embed_dim": embed_dim, "num_heads": num_heads, "kdim": kdim, "vdim": vdim}
+        sizes = {n: size for n, size in sizes.items() if size is not None or n in ("embed_dim", "num_heads")}
+        wrong = [f"{n} must be a whole number, got {size!r}" for n, size in sizes.items() if not hasattr(size, "__index__")]
+        wrong += [] if isinstance(dropout, numbers.Real) else [f"dropout must be a number, got {dropout!r}"]
+        refuse("MultiheadAttention", *wrong, kind=TypeError)
+        refuse(
+            "MultiheadAttention",
+            (embed_dim <= 0 or num_heads <= 0 or embed_dim % num_heads)
+            and f"embed_dim and num_heads must be positive, and embed_dim divisible by num_heads, got {embed_dim} and {num_heads}",
+            *(f"{n} must not be negative, got {sizes[n]}" for n in ("kdim", "vdim") if sizes.get(n, 0) < 0),
+            not 0 <= dropout <= 1 and f"dropout must lie in [0, 1], got {dropout}",
+        )
         self.embed_dim, self.num_heads, self.head_dim = embed_dim, num_heads, embed_dim // num_heads
         self.kdim, self.vdim = (embed_dim if dim is None else dim for dim in (kdim, vdim))
         self.dropout, self.batch_first, self.add_zero_attn = dropout, batch_first, add_zero_attn
@@ -71,7 +79,7 @@ class MultiheadAttention(Module):
     def forward(
         self, query, key, value, key_padding_mask=None, need_weights=True, attn_mask=None, average_attn_weights=True, is_causal=False
     ):
-        swap = self.batch_first and len(self._shape(query)) == 3
+        swap = self.batch_first and all(len(self._shape(a)) == 3 for a in (query, key, value))
         if swap:
             swapped = {id(a): a.swapaxes(0, 1) for a in (query, key, value)}  # one array stays one: it is then projected in one product
             query, key, value = (swapped[id(a)] for a in (query, key, value))

@@ -16,6 +16,7 @@ class _List(Module):
 
     def _set(self, entries):
         """Have these entries, named anew."""
+        self._refuse_if_bound()
         self._entries().clear()
         for i, value in enumerate(entries):
             setattr(self, str(i), value)
@@ -33,16 +34,15 @@ class _List(Module):
         return self
 
     def insert(self, index, value):
-        """Add one before position `index`."""
+        """Add one before position `index`, which is at most the length."""
         entries = list(self._entries().values())
-        entries.insert(index, self._entry(value))
+        entries.insert(_position(self, index, len(entries), at_end=True), self._entry(value))
         return self._set(entries)
 
     def pop(self, index=-1):
-        """Take one out and return it."""
-        entries = list(self._entries().values())
-        value = entries.pop(index)
-        self._set(entries)
+        """Take one out and return it; of a slice, several."""
+        value = self[index]
+        del self[index]
         return value
 
     def _values(self):
@@ -78,11 +78,19 @@ class _List(Module):
 
     def __delitem__(self, index):
         entries = list(self._entries().values())
-        del entries[index]
+        del entries[index if isinstance(index, slice) else _position(self, index, len(entries))]
         self._set(entries)
 
+    def _joined(self, others):
+        """A list of its kind, a subclass being of that of its parent, with those of others behind."""
+        kind = next(k for k in type(self).__mro__ if k.__module__ == __name__)
+        joined = kind()._set([*self._entries().values(), *map(self._entry, others)])
+        if self._modules:  # of a bound module's children it is bound
+            joined.__dict__.update(_binding=self._binding, _path=self._path)
+        return joined
+
     def __add__(self, others):
-        return type(self)()._set([*self._entries().values(), *map(self._entry, others)])
+        return self._joined(others)
 
     def __iadd__(self, others):
         return self.extend(others)
@@ -121,8 +129,31 @@ class Sequential(_List):
         part.__dict__.update(_binding=self._binding, _path=self._path)
         return part
 
+    def __add__(self, others):
+        return self._joined(self._sequential(others))
+
+    def __iadd__(self, others):
+        return self.extend(self._sequential(others))
+
+    def _sequential(self, others):
+        if not isinstance(others, Sequential):
+            raise ValueError(f"{type(self).__name__}: expected another Sequential to add, got {type(others).__name__}: use extend")
+        return list(others)
+
     def __mul__(self, times):
-        return type(self)()._set([*self] * times)
+        return self._joined([*self] * (self._times(times) - 1))
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times):
+        return self.extend([*self] * (self._times(times) - 1))
+
+    def _times(self, times):
+        if not isinstance(times, int):
+            raise TypeError(f"{type(self).__name__}: expected a whole number to multiply by, got {type(times).__name__}")
+        if times <= 0:
+            raise ValueError(f"{type(self).__name__}: expected a positive number to multiply by, got {times}")
+        return times
 
 
 class ModuleList(_List):
@@ -200,6 +231,8 @@ class _Dict(Module):
         return getattr(self, name)
 
     def __delitem__(self, name):
+        self._refuse_if_bound()
+        self[name]  # a KeyError that names it
         del self._entries()[name]
 
     def __contains__(self, name):
@@ -238,6 +271,7 @@ class _Dict(Module):
 
     def clear(self):
         """Take all out."""
+        self._refuse_if_bound()
         self._entries().clear()
 
 
@@ -285,11 +319,34 @@ class ParameterDict(_Dict):
     def get(self, name, default=None):
         return self[name] if name in self else default
 
-    def setdefault(self, name, default):
+    def setdefault(self, name, default=None):
         """The entry of this name, which is `default` if it was not there."""
         if name not in self:
             self[name] = default
         return self[name]
+
+    def copy(self):
+        """Another dict of the same parameters."""
+        return ParameterDict(self.items())
+
+    def fromkeys(self, keys, default=None):
+        """Another dict, with `default` under each of the keys."""
+        return ParameterDict((name, default) for name in keys)
+
+    def __reversed__(self):
+        return reversed(self._entries())
+
+    def __or__(self, others):
+        joined = self.copy()
+        joined |= others
+        return joined
+
+    def __ror__(self, others):
+        return {**others, **self}
+
+    def __ior__(self, others):
+        self.update(others)
+        return self
 
     def _children_repr(self):
         return [(name, repr(declared)) for name, declared in self._parameters.items()]
@@ -309,7 +366,10 @@ def _parameter(container, value):
     raise TypeError(f"{type(container).__name__}: expected parameters or arrays, got {type(value).__name__}")
 
 
-def _position(container, index, n):
-    if not -n <= index < n:
+def _position(container, index, n, at_end=False):
+    """The index, if the container has an entry there; `at_end` also the place behind the last."""
+    if not hasattr(index, "__index__"):
+        raise TypeError(f"{type(container).__name__}: expected a whole number as index, got {type(index).__name__}")
+    if not -n <= index < n + at_end:
         raise IndexError(f"{type(container).__name__}: no entry {index} among {n}")
     return index

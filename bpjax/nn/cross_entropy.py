@@ -24,7 +24,7 @@ class CrossEntropyLoss(Module):
     def __init__(self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0):
         self.weight = None if weight is None else Buffer(jnp.asarray(weight), constant=True)
         self.ignore_index = ignore_index
-        self.reduction = reduction_of(size_average, reduce, reduction)
+        self.reduction = reduction_of("CrossEntropyLoss", size_average, reduce, reduction)
         self.label_smoothing = label_smoothing
 
     def forward(self, input, target):
@@ -49,7 +49,7 @@ class NLLLoss(Module):
     def __init__(self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
         self.weight = None if weight is None else Buffer(jnp.asarray(weight), constant=True)
         self.ignore_index = ignore_index
-        self.reduction = reduction_of(size_average, reduce, reduction)
+        self.reduction = reduction_of("NLLLoss", size_average, reduce, reduction)
 
     def forward(self, input, target):
         return F.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)

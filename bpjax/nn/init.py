@@ -14,6 +14,9 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import log_ndtr
+
+from ..functional.checks import refuse
 
 _GAINS = {"tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
 _LINEAR = ("linear", "sigmoid", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -27,6 +30,7 @@ def calculate_gain(nonlinearity, param=None):
     1.4142
     """
     if nonlinearity == "leaky_relu":
+        refuse("calculate_gain", isinstance(param, bool | str) and f"leaky_relu's slope must be a number, got {param!r}", kind=ValueError)
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
     if nonlinearity in _LINEAR:
         return 1
@@ -37,18 +41,39 @@ def calculate_gain(nonlinearity, param=None):
 
 def uniform(key, shape, dtype=None, *, a=0.0, b=1.0):
     """U(a, b)."""
+    refuse("uniform", a > b and f"a must not lie above b, got {a} and {b}")
     return jax.random.uniform(key, shape, _floating(dtype), a, b)
 
 
 def normal(key, shape, dtype=None, *, mean=0.0, std=1.0):
     """N(mean, std²)."""
+    refuse("normal", std < 0 and f"std must not be negative, got {std}")
     return mean + std * jax.random.normal(key, shape, _floating(dtype))
 
 
 def trunc_normal(key, shape, dtype=None, *, mean=0.0, std=1.0, a=-2.0, b=2.0):
     """N(mean, std²), drawn anew where it lies outside [a, b]."""
-    dtype = _floating(dtype)
-    return mean + std * jax.random.truncated_normal(key, (a - mean) / std, (b - mean) / std, shape, dtype)
+    refuse("trunc_normal", std <= 0 and f"std must be positive, got {std}", a > b and f"a must not lie above b, got {a} and {b}")
+    dtype, lower, upper = _floating(dtype), (a - mean) / std, (b - mean) / std
+    if lower > 2:
+        z = -_lower_tail(key, -upper, -lower, shape, dtype)
+    elif upper < -2:
+        z = _lower_tail(key, lower, upper, shape, dtype)
+    else:
+        z = jax.random.truncated_normal(key, lower, upper, shape, dtype)
+    return jnp.clip(mean + std * z, a, b).astype(dtype)
+
+
+def _lower_tail(key, lower, upper, shape, dtype):
+    """N(0, 1) in [lower, upper] far below 0, where Φ vanishes: log Φ(z) = log(u Φ(upper) + (1 - u) Φ(lower)) by Newton's method."""
+    wide = jnp.promote_types(dtype, jnp.float32)
+    u = jax.random.uniform(key, shape, wide, jnp.finfo(wide).tiny, 1.0)
+    log_low, log_up = (log_ndtr(jnp.asarray(z, wide)) for z in (lower, upper))
+    target = log_up + jnp.log(u + (1 - u) * jnp.exp(log_low - log_up))
+    z = jnp.full(shape, upper, wide)
+    for _ in range(12):  # log Φ is concave: from below, no step passes the root
+        z = z - (log_ndtr(z) - target) * jnp.exp(log_ndtr(z) + z * z / 2 + math.log(2 * math.pi) / 2)
+    return z.astype(dtype)
 
 
 def constant(key, shape, dtype=None, *, val):
@@ -75,7 +100,7 @@ def eye(key, shape, dtype=None):
 
 def dirac(key, shape, dtype=None, *, groups=1):
     """A convolution that begins as the identity, in each group: 1 at the kernel's centre where output channel is input channel."""
-    if len(shape) not in (3, 4, 5) or shape[0] % groups:
+    if len(shape) not in (3, 4, 5) or groups < 1 or shape[0] % groups:
         raise ValueError(f"dirac: expected 3 to 5 axes, the first divisible by groups={groups}, got {tuple(shape)}")
     out = shape[0] // groups
     centre = tuple(n // 2 for n in shape[2:])
@@ -139,7 +164,8 @@ def _fans(name, shape):
 
 
 def _kaiming_std(name, shape, a, mode, nonlinearity):
+    mode, given = str(mode).lower(), mode
     if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"{name}: mode must be 'fan_in' or 'fan_out', got {mode!r}")
+        raise ValueError(f"{name}: mode must be 'fan_in' or 'fan_out', got {given!r}")
     fan = _fans(name, shape)[mode == "fan_out"]
     return calculate_gain(nonlinearity, a) / math.sqrt(max(fan, 1))

@@ -9,7 +9,7 @@ from .module import Buffer, Module
 
 class _Loss(Module):
     def __init__(self, size_average=None, reduce=None, reduction="mean"):
-        self.reduction = reduction_of(size_average, reduce, reduction)
+        self.reduction = reduction_of(type(self).__name__, size_average, reduce, reduction)
 
 
 class _WeightedLoss(_Loss):
@@ -166,7 +166,7 @@ class KLDivLoss(_Loss):
     """
 
     def __init__(self, size_average=None, reduce=None, reduction="mean", log_target=False):
-        self.reduction = reduction_of(size_average, reduce, reduction, "batchmean")
+        self.reduction = reduction_of("KLDivLoss", size_average, reduce, reduction, "batchmean")
         self.log_target = log_target
 
     def forward(self, input, target):

@@ -28,7 +28,10 @@ class Parameter:
             shape, init, dtype = shape.shape, shape, dtype or shape.dtype
         if init is None:
             raise TypeError(f"{type(self).__name__}: say how it starts: init=, a number or a function of (key, shape, dtype)")
-        self.shape, self.init, self.dtype = (shape,) if isinstance(shape, int) else tuple(shape), init, dtype
+        shape = tuple(shape) if hasattr(shape, "__iter__") else (shape,)
+        if not all(hasattr(n, "__index__") and n >= 0 for n in shape):
+            raise ValueError(f"{type(self).__name__}: a shape has whole numbers, none negative, got {shape}")
+        self.shape, self.init, self.dtype = shape, init, dtype
         self.source: Parameter | None = None
 
     @classmethod
@@ -129,6 +132,15 @@ class Module:
                     f"{self._where()}: parameters and modules are declared in __init__; {name!r} cannot be assigned in forward"
                 )
         registries = self._parameters, self._buffers, self._modules
+        if value is not None and not isinstance(value, Parameter | Module):
+            if name in self._buffers and hasattr(value, "shape") and hasattr(value, "dtype"):
+                value = Buffer(value, constant=self._buffers[name].constant)
+            elif place := next((r for r in registries if name in r), None):
+                expected = "nn.Module" if place is self._modules else "array" if place is self._buffers else "nn.Parameter"
+                raise TypeError(
+                    f"{type(self).__name__}: {name!r} is declared as {type(place[name]).__name__}: expected another {expected} or None, "
+                    f"got {type(value).__name__}"
+                )
         registry = None
         if isinstance(value, Parameter):
             registry = self._buffers if isinstance(value, Buffer) else self._parameters
@@ -172,21 +184,30 @@ class Module:
             return binding.new_buffers[self._paths[name]]
         if name in self._derived:
             return self._derived[name] if binding is None else self._derived[name](self)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        advice = f": {_INSTEAD[name]}" if name in _INSTEAD else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{advice}")
 
     def derive(self, name: str, function) -> None:
         """Have the attribute `name` be a function of the bound module, such as a weight that `nn.utils.weight_norm` makes."""
         self._derived[name] = function
 
     def __delattr__(self, name):
+        self._refuse_if_bound()
         for registry in (self._parameters, self._buffers, self._modules):
             if registry.pop(name, None) is not None:
                 return
         object.__delattr__(self, name)
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
-        """Every module of the tree with its path, each once, under its first name."""
-        yield from self._walk(prefix, set())
+    def _refuse_if_bound(self):
+        if self._binding is not None:
+            raise AttributeError(f"{self._where()}: what a module holds is declared in __init__; nothing can be taken out in forward")
+
+    def named_modules(self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, "Module"]]:
+        """Every module of the tree with its path: each once, under its first name, or with `remove_duplicate=False` under all.
+
+        Those in `memo` are left out.
+        """
+        return self._walk(prefix, {id(m) for m in memo or ()} if remove_duplicate else None)
 
     def _walk(self, path, seen: set | None):
         """The tree with paths; with `seen`, each module once."""
@@ -199,12 +220,88 @@ class Module:
             yield from child._walk(_join(path, name), seen)
 
     def children(self) -> Iterator["Module"]:
-        """The modules directly inside."""
-        return iter(self._modules.values())
+        """The modules directly inside, each once."""
+        return iter({id(child): child for child in self._modules.values()}.values())
 
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Every declared parameter with its path, each once, under its first name."""
-        return self._declared("parameters")
+    def named_parameters(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
+        """Every declared parameter with its path: each once, under its first name, or with `remove_duplicate=False` under all.
+
+        With `recurse=False` those of this module alone.
+        """
+        return self._declared("parameters", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Every declared parameter, each once."""
+        return (p for _, p in self.named_parameters(recurse=recurse))
+
+    def named_buffers(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, "Buffer"]]:
+        """Every declared buffer with its path, as `named_parameters`."""
+        return self._declared("buffers", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator["Buffer"]:
+        """Every declared buffer, each once."""
+        return (b for _, b in self.named_buffers(recurse=recurse))
+
+    def modules(self, remove_duplicate: bool = True) -> Iterator["Module"]:
+        """Every module of the tree."""
+        return (m for _, m in self.named_modules(remove_duplicate=remove_duplicate))
+
+    def named_children(self) -> Iterator[tuple[str, "Module"]]:
+        """The modules directly inside with their names, each once, under its first name."""
+        first: dict = {}
+        for name, module in self._modules.items():
+            first.setdefault(id(module), (name, module))
+        return iter(first.values())
+
+    def get_submodule(self, target: str) -> "Module":
+        """The module at a path such as "layers.0"; "" is this one."""
+        module = self
+        for name in target.split(".") if target else ():
+            if name not in module._modules:
+                raise AttributeError(f"{type(self).__name__}: no module at {target!r}: {type(module).__name__} has no module {name!r}")
+            module = module._modules[name]
+        return module
+
+    def get_parameter(self, target: str):
+        """The parameter at a path: declared, or of a bound module its value."""
+        return self._get("parameters", target)
+
+    def get_buffer(self, target: str):
+        """The buffer at a path: declared, or of a bound module its value."""
+        return self._get("buffers", target)
+
+    def _get(self, kind, target):
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if name not in getattr(module, "_" + kind):
+            raise AttributeError(f"{type(self).__name__}: no {kind[:-1]} at {target!r}")
+        return getattr(module, name)
+
+    def add_module(self, name: str, module: "Module | None") -> None:
+        """Declare a module, as by assignment; for names that are made up in a loop."""
+        self._register(name, module, Module)
+
+    register_module = add_module
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Declare a parameter, as by assignment."""
+        self._register(name, param, Parameter)
+
+    def register_buffer(self, name: str, tensor, persistent: bool = True) -> None:
+        """Declare a buffer that starts as an array, as by assignment of `nn.Buffer(array)`."""
+        if not persistent:
+            raise NotImplementedError(f"{type(self).__name__}: init_buffers() has every buffer; persistent=False cannot be")
+        self._register(name, tensor if tensor is None or isinstance(tensor, Buffer) else Buffer(tensor), Buffer)
+
+    def _register(self, name, value, kind):
+        if not isinstance(name, str):
+            raise TypeError(f"{type(self).__name__}: a name must be a string, got {type(name).__name__}")
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{type(self).__name__}: {name!r} must be a {kind.__name__} or None, got {type(value).__name__}")
+        setattr(self, name, value)
+
+    def __dir__(self):
+        return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
 
     def declared(self, kind: str) -> list[tuple[list[str], Parameter]]:
         """The "parameters" or "buffers" of the tree, each with all its names: a tied one has several, the first of which counts."""
@@ -214,8 +311,13 @@ class Module:
                 names.setdefault(id(declared), ([], declared))[0].append(_join(path, name))
         return list(names.values())
 
-    def _declared(self, kind):
-        return ((names[0], declared) for names, declared in self.declared(kind))
+    def _declared(self, kind, prefix="", recurse=True, remove_duplicate=True):
+        seen = set()
+        for path, module in self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, self)]:
+            for name, declared in getattr(module, "_" + kind).items():
+                if not remove_duplicate or declared not in seen:
+                    seen.add(declared)
+                    yield _join(path, name), declared
 
     # -- values
 
@@ -438,6 +540,21 @@ class Lazy(Module):
 
 
 _NAMED = "_bpjax_module_is_named"
+
+_INSTEAD = {  # PyTorch's methods that change a module in place, and what stands for them here, where a module holds no arrays
+    **dict.fromkeys(("train", "eval"), "the mode is an argument, model.apply(params, x, train=True)"),
+    **dict.fromkeys(("to", "cuda", "cpu"), "arrays have the device, jax.device_put(params, device)"),
+    **dict.fromkeys(
+        ("float", "double", "half", "bfloat16", "type"), "arrays have the dtype, jax.tree.map(lambda a: a.astype(jnp.bfloat16), params)"
+    ),
+    "state_dict": "the parameters are not inside, bpjax.interop.state_dict(params, buffers)",
+    "load_state_dict": "the parameters are not inside, params, buffers = bpjax.interop.load_state_dict(model, mapping)",
+    **dict.fromkeys(("zero_grad", "requires_grad_"), "a gradient is a value, and bpjax.grad takes that of its argument, the parameters"),
+    "reset_parameters": "model.init(key) makes new parameters",
+    **dict.fromkeys(
+        ("register_forward_hook", "register_full_backward_hook"), "bpjax.backprop gives every module's delta, bpjax.grad(at=) changes it"
+    ),
+}
 
 
 def _directly_in(value) -> list:

@@ -1,6 +1,7 @@
 """Recurrent modules."""
 
 import math
+import numbers
 import warnings
 
 import jax
@@ -85,7 +86,7 @@ def _check_options(name, input_size, hidden_size, num_layers, bias, batch_first,
     wrong = [f"{n} must be a whole number, got {v!r}" for n, v in counts.items() if not isinstance(v, int)]
     flags = {"bias": bias, "batch_first": batch_first}
     refuse(name, *wrong, *(f"{n} must be True or False, got {v!r}" for n, v in flags.items() if not isinstance(v, bool)), kind=TypeError)
-    is_probability = isinstance(dropout, int | float) and not isinstance(dropout, bool) and 0 <= dropout <= 1
+    is_probability = isinstance(dropout, numbers.Real) and not isinstance(dropout, bool) and 0 <= dropout <= 1
     refuse(
         name,
         *(f"{n} must be positive, got {v}" for n, v in counts.items() if v <= 0 and n != "proj_size"),
@@ -197,8 +198,9 @@ class _Cell(Module):
     """One step of a recurrent layer."""
 
     def __init__(self, mode, input_size, hidden_size, bias, dtype):
-        counts = {"input_size": input_size, "hidden_size": hidden_size}
-        refuse(type(self).__name__, *(f"{n} must not be negative, got {v}" for n, v in counts.items() if v < 0))
+        name, counts = type(self).__name__, {"input_size": input_size, "hidden_size": hidden_size}
+        refuse(name, *(f"{n} must be a whole number, got {v!r}" for n, v in counts.items() if not hasattr(v, "__index__")), kind=TypeError)
+        refuse(name, *(f"{n} must not be negative, got {v}" for n, v in counts.items() if v < 0))
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         init, rows = uniform(1 / math.sqrt(hidden_size) if hidden_size else 0.0), _GATES[mode] * hidden_size
         self.weight_ih, self.weight_hh = Parameter((rows, input_size), init, dtype), Parameter((rows, hidden_size), init, dtype)

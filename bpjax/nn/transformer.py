@@ -5,6 +5,7 @@ import copy
 import jax.numpy as jnp
 
 from .. import functional as F
+from ..functional.checks import refuse
 from . import init
 from .attention import MultiheadAttention
 from .containers import ModuleList
@@ -149,7 +150,7 @@ class TransformerEncoder(Module):
     """
 
     def __init__(self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True):
-        self.layers, self.num_layers, self.norm = _copies(encoder_layer, num_layers), num_layers, norm
+        self.layers, self.num_layers, self.norm = _copies("TransformerEncoder", encoder_layer, num_layers), num_layers, norm
         self.enable_nested_tensor, self.mask_check = enable_nested_tensor, mask_check
 
     def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):
@@ -177,7 +178,7 @@ class TransformerDecoder(Module):
     """
 
     def __init__(self, decoder_layer, num_layers, norm=None):
-        self.layers, self.num_layers, self.norm = _copies(decoder_layer, num_layers), num_layers, norm
+        self.layers, self.num_layers, self.norm = _copies("TransformerDecoder", decoder_layer, num_layers), num_layers, norm
 
     def forward(
         self,
@@ -293,6 +294,10 @@ class Transformer(Module):
     @staticmethod
     def generate_square_subsequent_mask(sz, *, dtype=None):
         """The causal mask (sz, sz) to add: 0 up to the diagonal, -∞ above."""
+        name = "generate_square_subsequent_mask"
+        refuse(name, (not hasattr(sz, "__index__") or sz < 0) and f"sz must be a whole number, not negative, got {sz!r}")
+        is_floating = dtype is None or jnp.issubdtype(dtype, jnp.floating)
+        refuse(name, not is_floating and f"dtype must be floating-point, got {jnp.dtype(dtype)}", kind=TypeError)
         return jnp.triu(jnp.full((sz, sz), -jnp.inf, dtype), 1)
 
 
@@ -307,7 +312,8 @@ def _residual(x, blocks, norm_first):
     return x
 
 
-def _copies(layer, n):
+def _copies(name, layer, n):
+    refuse(name, not hasattr(n, "__index__") and f"num_layers must be a whole number, got {n!r}", kind=TypeError)
     return ModuleList(copy.deepcopy(layer) for _ in range(n))
 
 

@@ -33,6 +33,11 @@ attention = F.scaled_dot_product_attention
         (lambda: attention(q, k, v, jnp.ones((4, 6), jnp.bfloat16)), ValueError, "got bfloat16"),
         (lambda: attention(q, k, v, jnp.ones((4, 5), int)), ValueError, "got int32; attn_mask must broadcast"),
         (lambda: attention(q, k, v, jnp.ones((4, 6), bool), is_causal=True), ValueError, "either attn_mask or is_causal=True"),
+        (lambda: attention(q, None, v), TypeError, "expected key as an array, got a NoneType"),
+        (lambda: attention(q, k, v, [1.0]), TypeError, "expected attn_mask as an array, got a list"),
+        (lambda: attention(q, k, v, None, "a"), TypeError, "dropout_p must be a number, got 'a'"),
+        (lambda: attention(q, k, v, is_causal=1, scale="a"), TypeError, "scale must be a number or None, got 'a'; is_causal must be True"),
+        (lambda: attention(q, k, v, None, 0.0, False, 0.5), TypeError, "too many positional arguments"),
         (lambda: attention(q, k, v, None, 1.5), ValueError, "dropout_p must lie in [0, 1], got 1.5"),
         (lambda: attention(q, k, v, None, -0.1), ValueError, "got -0.1"),
         (lambda: attention(q, k, v, None, 0.1), ValueError, "dropout needs rng="),
@@ -86,6 +91,9 @@ one = jnp.ones((1, 1, 4))
         ({"key_padding_mask": jnp.ones(5, jnp.float16), "attn_mask": one}, ValueError, "key_padding_mask of shape (2, 5), got (5,); "
          "expected attn_mask of shape (3, 5) or (4, 3, 5), got (1, 1, 4); key_padding_mask must be of bool or float32, got float16"),
         ({"is_causal": True}, ValueError, "is_causal=True says that attn_mask is causal: give it"),
+        ({"query": [1.0]}, TypeError, "expected query as an array, got a list"),
+        ({"value": None}, TypeError, "expected value as an array, got a NoneType"),
+        ({"attn_mask": [[True]]}, TypeError, "expected attn_mask as an array, got a list"),
         ({"query": x.astype(int)}, TypeError, "floating-point query, got int32"),
         ({"value": y.astype(jnp.bfloat16)}, TypeError, "value bfloat16"),
         ({"bias": b.astype(jnp.bfloat16)}, TypeError, "in_proj_bias bfloat16"),
@@ -103,12 +111,29 @@ def test_several_heads_refuse(options, error, words):
         (lambda: nn.MultiheadAttention(4, 0), "got 4 and 0"),
         (lambda: nn.MultiheadAttention(4, 3), "divisible by num_heads, got 4 and 3"),
         (lambda: nn.MultiheadAttention(4, 2, 1.5), "MultiheadAttention: dropout must lie in [0, 1], got 1.5"),
+        (lambda: nn.MultiheadAttention(4, 2, kdim=-1), "MultiheadAttention: kdim must not be negative, got -1"),
+        (lambda: nn.Transformer.generate_square_subsequent_mask(-1), "sz must be a whole number, not negative, got -1"),
         (lambda: nn.TransformerEncoderLayer(4, 2, activation="tanh"), "EncoderLayer: activation must be 'relu', 'gelu' or a function"),
         (lambda: nn.TransformerDecoderLayer(4, 2, activation="tanh"), "TransformerDecoderLayer: activation"),
     ],
 )
 def test_constructors_refuse(make, words):
     with pytest.raises(ValueError, match=re.escape(words)):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: nn.MultiheadAttention(4.0, 2), "MultiheadAttention: embed_dim must be a whole number, got 4.0"),
+        (lambda: nn.MultiheadAttention(4, 2, vdim=2.0), "vdim must be a whole number, got 2.0"),
+        (lambda: nn.MultiheadAttention(4, 2, None), "dropout must be a number, got None"),
+        (lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2), 2.0), "TransformerEncoder: num_layers must be a whole number"),
+        (lambda: nn.Transformer.generate_square_subsequent_mask(2, dtype=int), "dtype must be floating-point, got int"),
+    ],
+)
+def test_constructors_refuse_other_types(make, words):
+    with pytest.raises(TypeError, match=re.escape(words)):
         make()
 
 
@@ -119,6 +144,8 @@ transformer = nn.Transformer(4, 2, 1, 1, 8)
     ("module", "inputs", "options", "error", "words"),
     [
         (nn.MultiheadAttention(4, 2, batch_first=True), [x, x, x[:2]], {}, ValueError, "value of shape (2, 3, 4), got (2, 2, 4)"),
+        (nn.MultiheadAttention(4, 2, batch_first=True), [x, x[0], x], {}, ValueError, "got query (3, 2, 4), key (2, 4)"),
+        (nn.MultiheadAttention(4, 2), [x, x, None], {}, TypeError, "expected value as an array, got a NoneType"),
         (nn.MultiheadAttention(4, 2, 0.1), [x, x, x], {"train": True}, ValueError, "rng"),
         (nn.MultiheadAttention(4, 2), [x.astype(jnp.bfloat16)] * 3, {}, TypeError, "query bfloat16"),
         (transformer, [x, y[:, :1]], {}, ValueError, "of 4 features and one batch, got shapes (3, 2, 4) and (5, 1, 4)"),

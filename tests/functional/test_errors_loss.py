@@ -4,6 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import bpjax
@@ -26,7 +27,7 @@ def test_two_shapes_integers_and_unknown_reductions(loss):
         loss(jnp.ones(2, int), jnp.ones(2, int))
     with pytest.raises((TypeError, ValueError), match="bool"):
         loss(two, jnp.ones(2, bool))
-    with pytest.raises(ValueError, match="reduction must be one of 'none', 'mean', 'sum'.*'average'"):
+    with pytest.raises(ValueError, match=r"^\w+_\w+: reduction must be one of 'none', 'mean', 'sum'.*'average'"):
         loss(two, two, reduction="average")
 
 
@@ -57,7 +58,7 @@ def test_two_shapes_integers_and_unknown_reductions(loss):
     (lambda: F.multi_margin_loss(four, row, weight=jnp.ones(4, int)), TypeError, "weight int32"),
     (lambda: F.multi_margin_loss(four[..., None], row), ValueError, r"\(3, 4, 1\)"),
     (lambda: F.multi_margin_loss(four[:, :0], row), ValueError, r"C above 0, got \(3, 0\)"),
-    (lambda: F.multi_margin_loss(scalar, row[0]), ValueError, r"got \(\)"),
+    (lambda: F.multi_margin_loss(scalar, row), ValueError, r"target of shape \(\), got \(3,\)"),
     (lambda: F.multilabel_margin_loss(four, ints[:, :3]), ValueError, r"target \(3, 3\)"),
     (lambda: F.multilabel_margin_loss(four, four), TypeError, "integers.*float32"),
     (lambda: F.multilabel_margin_loss(four[:, :0], ints[:, :0]), ValueError, r"C above 0, got \(3, 0\)"),
@@ -67,10 +68,13 @@ def test_two_shapes_integers_and_unknown_reductions(loss):
     (lambda: F.cosine_embedding_loss(scalar, scalar, scalar), ValueError, r"\(N, D\)"),
     (lambda: F.triplet_margin_loss(four, four[0], four), ValueError, r"positive \(4,\)"),
     (lambda: F.triplet_margin_loss(four, four, four, margin=0), ValueError, "margin must be positive, got 0"),
-    (lambda: F.triplet_margin_loss(scalar, scalar, scalar), ValueError, "scalars"),
-    (lambda: F.triplet_margin_loss(four, four, four, reduction="average"), ValueError, "'average'"),
+    (lambda: F.triplet_margin_loss(four, four, four, reduction="average"), ValueError, "triplet_margin_loss: .*'average'"),
+    (lambda: F.triplet_margin_with_distance_loss(four, four, four, reduction="average"), ValueError, "distance_loss: .*'average'"),
+    (lambda: F.triplet_margin_with_distance_loss(four, four[:, :3], four), ValueError, r"pairwise_distance: .*\(3, 4\) and \(3, 3\)"),
     (lambda: F.triplet_margin_with_distance_loss(four, four[0], four), ValueError, r"\(3, 4\), \(4,\), \(3, 4\)"),
     (lambda: F.triplet_margin_with_distance_loss(four, four, four, margin=-1.0), ValueError, "got -1.0"),
+    (lambda: nn.L1Loss(reduction="average"), ValueError, "L1Loss: reduction"),
+    (lambda: nn.KLDivLoss(reduction="average"), ValueError, "KLDivLoss: reduction.*'batchmean'"),
     (lambda: nn.HuberLoss(delta="1"), TypeError, "HuberLoss: delta.*str"),
     (lambda: nn.MultiMarginLoss(p=3), ValueError, "MultiMarginLoss: p.*3"),
     (lambda: nn.MultiMarginLoss(weight=four), ValueError, r"MultiMarginLoss: .*\(3, 4\)"),
@@ -94,6 +98,29 @@ def test_refused(call, kind, words):
 ])  # fmt: skip
 def test_what_only_values_tell_is_nan(value):
     assert jnp.isnan(value())
+
+
+@pytest.mark.parametrize("off", [False, 0, np.False_])
+def test_the_deprecated_arguments_go_by_truth(off):
+    assert nn.L1Loss(size_average=off).reduction == "sum" and nn.L1Loss(reduce=off).reduction == "none"
+
+
+def test_a_distance_of_integers_is_of_floats():
+    a, b, c = (jnp.array([v]) for v in ([0, 0], [1, 1], [0, 1]))
+    assert abs(F.triplet_margin_with_distance_loss(a, b, c) - math.sqrt(2)) < 1e-5
+
+
+def test_what_of_several_dtypes_decides():
+    x, single = jnp.ones(3, jnp.bfloat16), jnp.ones(3)
+    logits = F.binary_cross_entropy_with_logits
+    assert logits(x, x, single).dtype == logits(x, x, pos_weight=single).dtype == F.soft_margin_loss(x, single).dtype == jnp.bfloat16
+    assert logits(x, single).dtype == F.multilabel_soft_margin_loss(x, x, single).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("grad", [bpjax.grad, jax.grad], ids=["hand", "auto"])
+def test_nan_is_not_lost_in_a_gradient(grad):
+    for loss in (F.l1_loss, F.smooth_l1_loss, F.huber_loss):
+        assert jnp.isnan(grad(lambda x, loss=loss: loss(x, jnp.zeros(())))(jnp.nan))
 
 
 def test_a_mean_over_many_values_of_float16():

@@ -45,6 +45,8 @@ def test_functions_refuse(call, error, words):
         (lambda: nn.RNN(3, 4, nonlinearity="sigmoid"), ValueError, "RNN: nonlinearity must be 'tanh' or 'relu', got 'sigmoid'"),
         (lambda: nn.RNNCell(3, 4, nonlinearity="sigmoid"), ValueError, "RNNCell: nonlinearity"),
         (lambda: nn.GRUCell(3, -4), ValueError, "GRUCell: hidden_size must not be negative, got -4"),
+        (lambda: nn.LSTMCell(3, 4.0), TypeError, "LSTMCell: hidden_size must be a whole number, got 4.0"),
+        (lambda: nn.RNNCell("3", 4), TypeError, "RNNCell: input_size must be a whole number, got '3'"),
         (lambda: nn.GRU(0, 0), ValueError, "GRU: input_size must be positive, got 0; hidden_size must be positive, got 0"),
         (lambda: nn.GRU(3, 4, 0), ValueError, "num_layers must be positive"),
         (lambda: nn.GRU(3.0, 4), TypeError, "input_size must be a whole number, got 3.0"),

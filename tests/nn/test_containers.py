@@ -62,9 +62,11 @@ def test_methods_of_lists(kind):
     assert is_list(held, [a, d])
     held[-1] = c
     assert is_list(held, [a, c])
-    held += [d]
+    held += make([d])
     assert is_list(held, [a, c, d]) and type(held) is type(make([]))
-    assert is_list(held + make([b]), [a, c, d, b]) and is_list(held + [b], [a, c, d, b]) and is_list(held, [a, c, d])
+    assert is_list(held + make([b]), [a, c, d, b]) and is_list(held, [a, c, d])
+    assert list(held.pop(slice(1, None))) == [c, d] and is_list(held, [a])
+    assert is_list(held.extend(held), [a, a])
     assert is_list(make([a, b, c, d])[:2], [a, b]) and is_list(make([]), [])
     assert [len(make([a, b, c])[s]) for s in (slice(None), slice(1, None), slice(None, None, 2), slice(5, 9))] == [3, 2, 2, 0]
 
@@ -72,9 +74,14 @@ def test_methods_of_lists(kind):
 @each_list
 def test_refused_by_lists(kind):
     held = LISTS[kind](entries(kind, 2))
-    for call in (lambda: held[2], lambda: held[-3], lambda: held.__setitem__(2, held[0])):
+    for call in (
+        lambda: held[2], lambda: held[-3], lambda: held.__setitem__(2, held[0]), lambda: held.__delitem__(2), lambda: held.pop(-3),
+        lambda: held.insert(3, held[0]), lambda: held.insert(-3, held[0]),
+    ):  # fmt: skip
         with pytest.raises(IndexError, match=f"{kind}: no entry -?[23] among 2"):
             call()
+    with pytest.raises(TypeError, match=f"{kind}: expected a whole number as index, got str"):
+        held["0"]
     expected = "parameters or arrays" if kind == "ParameterList" else "modules"
     for call in (held.append, lambda v: held.insert(0, v), lambda v: held.extend([v]), lambda v: held.__setitem__(0, v)):
         with pytest.raises(TypeError, match=f"{kind}: expected {expected}, got int"):
@@ -85,7 +92,7 @@ def test_refused_by_lists(kind):
 def test_a_slice_of_a_sequential_keeps_names():
     a, b, c = modules()
     model = nn.Sequential(a, b, c)
-    assert list(model[1:]._modules) == ["1", "2"] and is_list(model[::2] + [b], [a, c, b])
+    assert list(model[1:]._modules) == ["1", "2"] and is_list(model[::2] + model[1:2], [a, c, b])
 
 
 def test_sequential_by_name():
@@ -99,6 +106,42 @@ def test_sequential_times():
     layer = nn.Linear(4, 4)
     model = nn.Sequential(layer, nn.Tanh()) * 2
     assert len(model) == 4 and model[0] is model[2] and list(model.init(key)) == ["0"]
+    assert len(2 * model) == 8 and len(model) == 4
+    kept = model
+    model *= 2
+    assert kept is model and len(model) == 8
+
+
+def test_a_sum_of_lists_of_a_kind_of_ones_own_is_a_plain_list():
+    class Blocks(nn.ModuleList):
+        def __init__(self, n):
+            super().__init__(modules(n))
+
+    class Chain(nn.Sequential):
+        def __init__(self, n):
+            super().__init__(*modules(n))
+
+    assert type(Blocks(2) + [nn.ReLU()]) is nn.ModuleList and type(Chain(1) + Chain(1)) is type(Chain(1) * 2) is nn.Sequential
+
+
+def test_a_sum_of_bound_sequentials_is_bound():
+    model = held(lambda: nn.Sequential(nn.Linear(4, 4)), lambda self, x: (self.held + self.held)(x))
+    params = model.init(key)
+    layer = lambda x: nn.Linear(4, 4).apply(params["held"]["0"], x)
+    np.testing.assert_allclose(model.apply(params, x), layer(layer(x)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda h: h.pop("a"), lambda h: h.clear(), lambda h: h.__delattr__("a"), lambda h: h.update({"c": jnp.ones(2)})],
+    ids=["pop", "clear", "del", "update"],
+)
+def test_nothing_is_taken_out_in_forward(change):
+    model = held(lambda: nn.ParameterDict({"a": jnp.ones(4)}), lambda self, x: change(self.held))
+    params = model.init(key)
+    with pytest.raises(AttributeError, match='"held" .ParameterDict.'):
+        model.apply(params, x)
+    assert list(model.held) == ["a"]
 
 
 def test_an_empty_sequential_is_the_identity():
@@ -146,7 +189,12 @@ def test_methods_of_a_parameter_dict():
     assert held.setdefault("a", b) is a and held.setdefault("b", b) is b and list(held.items()) == [("a", a), ("b", b)]
     held["c"] = jnp.ones(2)
     assert isinstance(held["c"], nn.Parameter) and list(held.init(key)) == ["a", "b", "c"]
-    assert held.pop("c").shape == (2,) and list(held.keys()) == ["a", "b"]
+    assert held.pop("c").shape == (2,) and list(held.keys()) == ["a", "b"] == [*reversed(held)][::-1]
+    copy = held.copy()
+    copy |= {"d": a}
+    assert isinstance(copy, nn.ParameterDict) and list(copy) == ["a", "b", "d"] and copy["a"] is a and list(held) == ["a", "b"]
+    assert list(held | {"e": b}) == ["a", "b", "e"] and list({"e": b} | held) == ["e", "a", "b"] and list(held | copy) == list(copy)
+    assert list(held.fromkeys(["x", "y"], a).items()) == [("x", a), ("y", a)]
     held.clear()
     assert held.init(key) == {}
 
@@ -173,11 +221,16 @@ def test_arrays_among_parameters_start_as_they_are():
     [
         (lambda: nn.Sequential(3), TypeError, "Sequential: expected modules, got int"),
         (lambda: nn.Sequential([nn.ReLU()]), TypeError, "Sequential: expected modules, got list"),
+        (lambda: nn.Sequential() + [nn.ReLU()], ValueError, "Sequential: expected another Sequential to add, got list"),
+        (lambda: nn.Sequential().__iadd__(nn.ModuleList()), ValueError, "Sequential: expected another Sequential to add, got ModuleList"),
+        (lambda: nn.Sequential() * 0, ValueError, "Sequential: expected a positive number to multiply by, got 0"),
+        (lambda: nn.Sequential() * 1.5, TypeError, "Sequential: expected a whole number to multiply by, got float"),
         (lambda: nn.ModuleList([nn.Parameter((2,), 0.0)]), TypeError, "ModuleList: expected modules, got Parameter"),
         (lambda: nn.ModuleDict({"a": 3}), TypeError, "ModuleDict: expected modules, got int"),
         (lambda: nn.ModuleDict({"a": nn.ReLU()})["b"], KeyError, "ModuleDict: no 'b' among 'a'"),
         (lambda: nn.ModuleDict()["b"], KeyError, "ModuleDict: no 'b' among its 0 entries"),
         (lambda: nn.ModuleDict({"a": nn.ReLU()}).pop("b"), KeyError, "ModuleDict: no 'b' among 'a'"),
+        (lambda: nn.ModuleDict({"a": nn.ReLU()}).__delitem__("b"), KeyError, "ModuleDict: no 'b' among 'a'"),
         (lambda: nn.ModuleDict({"a.b": nn.ReLU()}), KeyError, "'a.b' must not be empty or contain a dot"),
         (lambda: nn.ModuleDict({"keys": nn.ReLU()}), KeyError, "'keys' is taken"),
         (lambda: nn.ParameterDict({"a": "b"}), TypeError, "ParameterDict: expected parameters or arrays, got str"),

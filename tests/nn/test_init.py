@@ -34,6 +34,26 @@ def test_spread(name):
     assert abs(weight.std() - std) < 0.02 * std and abs(weight.mean() - mean) < 0.02 * std
 
 
+@pytest.mark.parametrize(
+    ("options", "mean", "std"),
+    [
+        ({"a": 8.0, "b": 9.0}, 8.121189, 0.118948),
+        ({"mean": 20.0}, 1.944782, 0.055052),
+        ({"mean": -20.0}, -1.944782, 0.055052),
+        ({"mean": 5.0}, 1.716901, 0.265630),
+        ({"a": -math.inf, "b": -3.0}, -3.283099, 0.265630),
+    ],
+)
+def test_the_tail_of_a_truncated_normal(options, mean, std):
+    draws = np.asarray(nn.init.trunc_normal(key, (200_000,), jnp.float32, **options), float)
+    assert abs(draws.mean() - mean) < 0.01 * std and abs(draws.std() - std) < 0.01 * std
+    assert draws.min() >= options.get("a", -2.0) and draws.max() <= options.get("b", 2.0)
+
+
+def test_the_mode_of_kaiming_in_capitals():
+    assert (nn.init.kaiming_normal(key, (2, 3), mode="FAN_OUT") == nn.init.kaiming_normal(key, (2, 3), mode="fan_out")).all()
+
+
 def test_fixed_values():
     assert (nn.init.constant(key, (2, 3), val=0.5) == 0.5).all() and (nn.init.ones(key, (2,)) == 1).all()
     assert (nn.init.eye(key, (2, 3)) == np.eye(2, 3)).all()
@@ -64,6 +84,12 @@ def test_sparse_leaves_a_fraction_of_each_column():
         (lambda: nn.init.xavier_uniform(key, (3,)), "2 axes or more, got (3,)"),
         (lambda: nn.init.calculate_gain("gelo"), "'gelo'"),
         (lambda: nn.init.kaiming_normal(key, (2, 2), mode="fan"), "'fan_in' or 'fan_out', got 'fan'"),
+        (lambda: nn.init.calculate_gain("leaky_relu", True), "slope must be a number, got True"),
+        (lambda: nn.init.uniform(key, (2,), a=2.0), "uniform: a must not lie above b, got 2.0 and 1.0"),
+        (lambda: nn.init.xavier_uniform(key, (2, 2), gain=-1.0), "a must not lie above b"),
+        (lambda: nn.init.normal(key, (2,), std=-1.0), "normal: std must not be negative, got -1.0"),
+        (lambda: nn.init.trunc_normal(key, (2,), std=0.0, a=3.0), "trunc_normal: std must be positive, got 0.0; a must not lie above b"),
+        (lambda: nn.init.dirac(key, (3, 2, 3), groups=0), "divisible by groups=0"),
         (lambda: nn.init.eye(key, (2, 2, 2)), "matrix, got (2, 2, 2)"),
         (lambda: nn.init.dirac(key, (3, 2, 3), groups=2), "divisible by groups=2"),
     ],

@@ -113,6 +113,11 @@ def declared(**attributes):
         (lambda: declared(ws=[nn.Parameter((2,), 0.0)]), TypeError, "nn.ModuleList"),
         (lambda: declared(ws=[nn.Linear(2, 2)]), TypeError, "nn.ModuleList"),
         (lambda: declared(w=nn.Parameter((3,), lambda k, s, d: jnp.ones(4))).init(key), ValueError, r"init returned shape \(4,\)"),
+        (lambda: nn.Linear(2, 3).__setattr__("weight", jnp.ones((3, 2))), TypeError, "'weight' is declared as Parameter: expected"),
+        (lambda: declared(a=nn.ReLU()).__setattr__("a", 3), TypeError, "as ReLU: expected another nn.Module or None, got int"),
+        (lambda: nn.BatchNorm1d(3).__setattr__("running_mean", "x"), TypeError, "expected another array or None, got str"),
+        (lambda: nn.Parameter((2, -1), 0.0), ValueError, r"Parameter: a shape has whole numbers, none negative, got \(2, -1\)"),
+        (lambda: nn.Parameter(2.0, 0.0), ValueError, r"whole numbers, none negative, got \(2.0,\)"),
         (lambda: model.init(0), TypeError, "must be a key such as jax.random.key"),
         (lambda: model.apply(model.init(key), x, rng=0), TypeError, "must be a key"),
         (lambda: model.apply(model.init(key), [1.0, 2.0]), TypeError, '"fc1" .Linear.: expected an array, got a list'),
@@ -122,12 +127,30 @@ def declared(**attributes):
             RuntimeError, "norm.running_mean.*inside a scan, vmap, checkpoint",
         ),
     ],
-    ids=["a name of its own", "a list of parameters", "a list of modules", "init of a wrong shape", "no key", "no key to apply", "a list",
-         "a string", "a buffer assigned inside"],
+    ids=["a name of its own", "a list of parameters", "a list of modules", "init of a wrong shape", "an array for a parameter",
+         "a number for a module", "a string for a buffer", "a negative size", "a size that is not whole", "no key", "no key to apply",
+         "a list", "a string", "a buffer assigned inside"],
 )  # fmt: skip
 def test_misuse(call, kind, words):
     with pytest.raises(kind, match=words):
         call()
+
+
+def test_walking_a_tree_as_in_pytorch():
+    shared = nn.Linear(2, 2)
+    model = declared(first=shared, inner=nn.Sequential(nn.ReLU(), shared), weight=nn.Parameter((2,), 0.0), again=shared)
+    assert [n for n, _ in model.named_modules(prefix="p")] == ["p", "p.first", "p.inner", "p.inner.0"]
+    assert [n for n, _ in model.named_modules({shared})] == ["", "inner", "inner.0"]
+    assert [n for n, _ in model.named_modules(remove_duplicate=False)] == ["", "first", "inner", "inner.0", "inner.1", "again"]
+    assert [n for n, _ in model.named_parameters("p")] == ["p.weight", "p.first.weight", "p.first.bias"]
+    assert [n for n, _ in model.named_parameters(recurse=False)] == ["weight"]
+    assert len([*model.named_parameters(remove_duplicate=False)]) == 7 and len([*model.children()]) == 2
+
+
+def test_a_buffer_can_be_set_before_it_is_bound():
+    bn = nn.BatchNorm1d(3)
+    bn.running_mean = jnp.full(3, 7.0)
+    assert bn.init_buffers()["running_mean"].tolist() == [7.0] * 3
 
 
 def test_errors_of_functions_name_the_innermost_module():
@@ -161,3 +184,60 @@ def test_two_threads():
     threads = [threading.Thread(target=lambda s=s: out.update({s: model.apply(jax.tree.map(lambda a: a * s, p), x)})) for s in (0.0, 1.0)]
     [t.start() for t in threads], [t.join() for t in threads]
     assert not out[0.0].any() and (out[1.0] == model.apply(p, x)).all()
+
+
+class Tree(nn.Module):
+    def __init__(self):
+        self.shared = nn.Linear(2, 2)
+        self.inner = nn.Sequential(nn.BatchNorm1d(2), self.shared)
+        self.scale = nn.Parameter((2,), 1.0)
+
+    def forward(self, x):
+        return self.get_submodule("inner.1")(x) * self.get_parameter("scale") + self.get_buffer("inner.0.running_mean")
+
+
+def test_the_tree_is_read_with_pytorchs_names():
+    tree = Tree()
+    assert [name for name, _ in tree.named_children()] == ["shared", "inner"]
+    assert list(tree.modules()) == [module for _, module in tree.named_modules()]
+    assert [name for name, _ in tree.named_parameters()] == ["scale", "shared.weight", "shared.bias", "inner.0.weight", "inner.0.bias"]
+    assert len(list(tree.parameters())) == 5 and len(list(tree.parameters(recurse=False))) == 1
+    assert [name for name, _ in tree.named_buffers()] == [f"inner.0.{n}" for n in ("running_mean", "running_var", "num_batches_tracked")]
+    assert len(list(tree.buffers())) == 3
+    assert tree.get_submodule("inner.1") is tree.shared and tree.get_submodule("") is tree
+    assert tree.get_parameter("shared.bias") is tree.shared.bias
+    assert {"shared", "inner", "scale", "forward"} <= set(dir(tree))
+
+
+def test_in_a_bound_tree_paths_lead_to_values():
+    tree = Tree()
+    params = tree.init(jax.random.key(0))
+    y, _ = tree.apply(params, jnp.ones((1, 2)), buffers=tree.init_buffers())
+    np.testing.assert_allclose(y[0], params["shared"]["weight"].sum(1) + params["shared"]["bias"], rtol=1e-6)
+
+
+def test_names_can_be_made_up_in_a_loop():
+    tree = Tree()
+    tree.add_module("more", nn.Linear(2, 1))
+    tree.register_parameter("shift", nn.Parameter((1,), 0.0))
+    tree.register_buffer("steps", jnp.zeros(()))
+    assert "more" in tree.init(jax.random.key(0)) and "shift" in tree.init(jax.random.key(0)) and "steps" in tree.init_buffers()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda tree: tree.get_submodule("inner.7"), AttributeError, "Tree: no module at 'inner.7': Sequential has no module '7'"),
+        (lambda tree: tree.get_parameter("inner.weight"), AttributeError, "Tree: no parameter at 'inner.weight'"),
+        (lambda tree: tree.get_buffer("scale"), AttributeError, "Tree: no buffer at 'scale'"),
+        (lambda tree: tree.add_module("a", 3), TypeError, "Tree: 'a' must be a Module or None, got int"),
+        (lambda tree: tree.register_parameter(3, None), TypeError, "Tree: a name must be a string, got int"),
+        (lambda tree: tree.register_buffer("a", jnp.ones(1), persistent=False), NotImplementedError, "persistent=False"),
+        (lambda tree: tree.train(), AttributeError, "no attribute 'train': the mode is an argument, model.apply"),
+        (lambda tree: tree.to("cpu"), AttributeError, "arrays have the device, jax.device_put"),
+        (lambda tree: tree.state_dict(), AttributeError, r"bpjax.interop.state_dict\(params, buffers\)"),
+    ],
+)
+def test_what_is_not_there_is_told(call, error, words):
+    with pytest.raises(error, match=words):
+        call(Tree())

@@ -22,6 +22,7 @@ case("scaled_dot_product_attention", "additive mask for all keys, grouped, wide 
      [normal(2, 6, 3, 4), normal(2, 2, 5, 4), normal(2, 3, 5, 7), normal(6, 3, 1)],
      f=lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, m, enable_gqa=True))
 attention("boolean mask, a row that may attend to nothing", [normal(2, 5, 4), normal(2, 6, 4), normal(2, 6, 3)], allowed)
+attention("mask of each key alone", [normal(3, 5, 4), normal(3, 6, 4), normal(3, 6, 3)], normal(6))
 attention("additive mask, a row of -∞", [q, k, v], infinite)
 attention("causal, more keys than queries", [normal(3, 4), normal(5, 4), normal(5, 2)], is_causal=True, scale=0.7)
 attention("causal, more queries than keys, grouped", [normal(4, 5, 8), normal(1, 3, 8), normal(1, 3, 8, seed=1)], is_causal=True,

@@ -23,6 +23,8 @@ for how in ["mean", "sum", "none"]:
 case("mse_loss", "size_average", [a, b], size_average=False)
 case("l1_loss", "equal", [a, np.where(a > 0, a, b)], smooth=False)
 case("huber_loss", "edges", [kinks, np.zeros(6)], smooth=False)
+for name in ["huber_loss", "smooth_l1_loss"]:
+    case(name, "infinite", [np.array([np.inf, -np.inf, 1.0, 0.5]), np.zeros(4)], reduction="none", smooth=False)
 case("smooth_l1_loss", "edges", [kinks, np.zeros(6)], smooth=False)
 case("smooth_l1_loss", "beta 0", [np.array([1.0, -2.0, 0.0]), np.zeros(3)], beta=0.0, smooth=False)
 case("smooth_l1_loss", "of integers", [a], f=lambda x: F.smooth_l1_loss(x, np.arange(16).reshape(4, 4)))

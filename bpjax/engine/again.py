@@ -1,0 +1,76 @@
+"""Outputs that are made again on the way back instead of being kept.
+
+An op that saves all that its output follows from cheaply (gelu its input, layer_norm its input and two statistics) declares
+`op.def_again`. Where a later equation would keep that output, its record holds a `Reference` to the earlier record in its place.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+class Reference:
+    """Stands for an output of an earlier record of the same run. A pytree without leaves."""
+
+    __slots__ = ("run", "number", "index")
+
+    def __init__(self, run: object, number: int, index: int):
+        self.run, self.number, self.index = run, number, index
+
+
+jax.tree_util.register_pytree_node(Reference, lambda r: ((), (r.run, r.number, r.index)), lambda aux, _: Reference(*aux))
+
+
+class Forgetting:
+    """During one run: which outputs need not be kept."""
+
+    def __init__(self, run: object):
+        self.run = run
+        self.references: dict[int, Reference] = {}  # by the identity of the output, which the run's environment keeps alive
+
+    def offer(self, number: int, outputs: Sequence[Any]) -> None:
+        """The outputs of this record can be made again."""
+        self.references.update({id(output): Reference(self.run, number, i) for i, output in enumerate(outputs)})
+
+    def without(self, saved: Any) -> Any:
+        """What a record saves, with references in the place of such outputs."""
+        return jax.tree.map(lambda leaf: self.references.get(id(leaf), leaf), saved) if self.references else saved
+
+
+class Remembering:
+    """During one sweep: the outputs that were made again, until their own record is swept."""
+
+    def __init__(self, run: object, records: Sequence[Any]):
+        self.run, self.records = run, records
+        self.made: dict[int, Sequence[Any]] = {}
+
+    def whole(self, saved: Any, dys: Sequence[Any]) -> Any:
+        """What a record saved, without references; they are made again when its cotangents are there, not before."""
+        is_reference = lambda leaf: isinstance(leaf, Reference) and leaf.run is self.run
+        wanted = {leaf.number for leaf in jax.tree.leaves(saved, is_leaf=is_reference) if is_reference(leaf)}
+        for number in sorted(wanted - self.made.keys()):
+            record = self.records[number]
+            self.made[number] = record.rule.again(_not_before(dys, self.whole(record.saved, dys)))
+        if not wanted:
+            return saved
+        return jax.tree.map(lambda leaf: self.made[leaf.number][leaf.index] if is_reference(leaf) else leaf, saved, is_leaf=is_reference)
+
+    def forget(self, number: int) -> None:
+        self.made.pop(number, None)
+
+
+def _not_before(dys: Sequence[Any], arrays: Any) -> Any:
+    """The same arrays, in a way that XLA can compute nothing from them before it has the cotangents.
+
+    A barrier is not enough: XLA:CPU takes it away before it orders the work, makes everything again at once, and saves nothing. So a zero
+    that comes from a cotangent's bits, of which there are fewer than 128, is added.
+    """
+    dy = next((dy for dy in dys if dy is not None and dy.size), None)
+    if dy is None:
+        return arrays
+    bits = lax.bitcast_convert_type(dy.ravel()[0], f"uint{8 * dy.dtype.itemsize}")
+    zero = lax.shift_right_logical(lax.population_count(bits), jnp.full_like(bits, 7))
+    return jax.tree.map(lambda a: a + zero.astype(a.dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, arrays)
