@@ -111,6 +111,8 @@ class Op:
             bad = next(n for n, a in zip(self.arrays, arrays) if not all(map(jaxprs.is_arraylike, jax.tree.leaves(a))))
             got = type(arrays[self.arrays.index(bad)]).__name__
             raise TypeError(f"op {self.__name__}: argument {bad!r} must be an array, got {got} (or name it in static=)")
+        # NumPy's int64 would stand in an outer trace as it is, although the op is traced for JAX's int32
+        leaves = [jnp.asarray(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf for leaf in leaves]
         key = (_typed(tuple(statics.values())), tree)
         try:
             call = self._cache.get(key)

@@ -59,8 +59,8 @@ def _(saved, dy):
     z, t, w = (saved[k] for k in "ztw")
     lp = at_least_float32(z) - saved["m"] - saved["log_s"]
     dl, d_total = class_spread(dy.astype(lp.dtype), saved["y"], saved["total"])
-    dz, dt, dw = class_gradients(lp, t, w, saved["ignore_index"], saved["eps"], saved["axis"], dl, d_total)
-    return as_dtype_of(z, dz), as_dtype_of(t, dt), as_dtype_of(w, dw)
+    dz, dt, dw = class_gradients(lp, t, w, saved["ignore_index"], saved["eps"], saved["axis"], dl)
+    return as_dtype_of(z, dz), as_dtype_of(t, dt), as_dtype_of(w, through_divisor(dw, t, saved["ignore_index"], d_total))
 
 
 @op(static=("size_average", "ignore_index", "reduce", "reduction"))
@@ -153,19 +153,31 @@ def class_losses(lp, target, weight, ignore_index, eps, axis):
     if not jnp.issubdtype(target.dtype, jnp.integer):
         return -(weighted * (target * (1 - eps) + eps / classes)).sum(axis), None
     t, valid = _indices(target, ignore_index, classes)
-    w_t = _weight_at(t, weight, classes, lp.dtype)
-    losses = -w_t * _at_target(lp, t, axis)
+    losses = -_weight_at(t, weight, classes, lp.dtype) * _at_target(lp, t, axis)
     if eps:
         losses = (1 - eps) * losses - eps / classes * weighted.sum(axis)
-    return jnp.where(valid, losses, 0), jnp.where(valid, w_t, 0)
+    return jnp.where(valid, losses, 0), row_weights(target, weight, ignore_index, classes, lp.dtype)
+
+
+def row_weights(target, weight, ignore_index, classes, dtype):
+    """What each row adds to the mean's divisor; None where it divides by the rows."""
+    if not jnp.issubdtype(target.dtype, jnp.integer):
+        return None
+    t, valid = _indices(target, ignore_index, classes)
+    return jnp.where(valid, _weight_at(t, weight, classes, dtype), 0)
 
 
 def class_reduced(losses, weights, how):
     """The losses, reduced, and what the mean divides by, which is None for the other reductions."""
+    total = divisor(losses.size, weights, how)
+    return (reduced(losses, how) if total is None else losses.sum() / total), total
+
+
+def divisor(rows, weights, how):
+    """What the mean divides by; None for the other reductions."""
     if how != "mean":
-        return reduced(losses, how), None
-    total = losses.size if weights is None else weights.sum()
-    return losses.sum() / total, total
+        return None
+    return rows if weights is None else weights.sum()
 
 
 def class_spread(dy, y, total):
@@ -173,8 +185,8 @@ def class_spread(dy, y, total):
     return (dy, 0) if total is None else (dy / total, -dy * y / total)
 
 
-def class_gradients(lp, target, weight, ignore_index, eps, axis, dl, d_total):
-    """The cotangents of logits z with log softmax(z) = lp, of target and weight; dl and d_total as from `class_spread`."""
+def class_gradients(lp, target, weight, ignore_index, eps, axis, dl):
+    """The cotangents of logits z with log softmax(z) = lp, of target and weight, from those of the losses."""
     classes = lp.shape[axis]
     w, mean_w = (1, 1) if weight is None else (_on_axis(weight, lp.ndim, axis), at_least_float32(weight).mean())
     dl = jnp.broadcast_to(dl, lp.shape[:axis] + lp.shape[axis + 1 :])
@@ -192,8 +204,16 @@ def class_gradients(lp, target, weight, ignore_index, eps, axis, dl, d_total):
         dz = dz - eps / classes * w * jnp.expand_dims(dl, axis)
     if weight is None:
         return dz, None, None
-    dw = _sum_by_class(t, jnp.where(valid, d_total - (1 - eps) * _at_target(lp, t, axis) * dl, 0), classes)
+    dw = _sum_by_class(t, jnp.where(valid, -(1 - eps) * _at_target(lp, t, axis) * dl, 0), classes)
     return dz, None, dw - eps / classes * (lp * jnp.expand_dims(dl, axis)).sum(others) if eps else dw
+
+
+def through_divisor(dw, target, ignore_index, d_total):
+    """The cotangent of the weight with what comes to it through the mean's divisor; None stays None."""
+    if dw is None or not jnp.issubdtype(target.dtype, jnp.integer):
+        return dw
+    t, valid = _indices(target, ignore_index, len(dw))
+    return dw + _sum_by_class(t, jnp.where(valid, d_total, 0), len(dw))
 
 
 def loss_dtype(input, target, weight):

@@ -10,7 +10,18 @@ from jax import lax
 
 from ..engine import op
 from .checks import floating, one_dtype, refuse
-from .cross_entropy import as_dtype_of, class_axis, class_gradients, class_losses, class_reduced, class_spread, cross_entropy, loss_dtype
+from .cross_entropy import (
+    class_axis,
+    class_gradients,
+    class_losses,
+    class_reduced,
+    class_spread,
+    cross_entropy,
+    divisor,
+    loss_dtype,
+    row_weights,
+    through_divisor,
+)
 from .linear import linear
 from .reduction import reduction_of
 
@@ -89,7 +100,8 @@ def linear_cross_entropy(
     of W's shape without in, or None; target and weight as in `cross_entropy` of logits (N, C, d1, ...) -> scalar, or the losses with
     reduction="none". `options` (`nn.LinearCrossEntropyOptions`) say how many rows make a block.
     Backward: dz as in `cross_entropy`, of one block of rows after the other;  dx = dz W;  dW = Σ dzᵀ x and db = Σ dz over the blocks.
-    Of the forward, each row's maximum and log Σ exp(z - m) are kept, never more than one block of z.
+    A reduced loss has them made in the forward, from the same block of z, and scaled by dy. Of losses without reduction each row's
+    maximum m and log Σ exp(z - m) are kept, and z is made again. There is never more than one block of z.
     Errors: those of `linear` and `cross_entropy`; ValueError for an ignore_index with a target of probabilities, and for options that
     disagree; TypeError for other options.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.linear_cross_entropy.html, Wijmans et al. 2024 (Cut
@@ -108,50 +120,88 @@ def linear_cross_entropy(
 @linear_cross_entropy.def_forward
 def _(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing, options):
     shape = _logits_shape(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing)
-    W, b = _flat(linear_weight, linear_bias)
-    x, t = (input, target) if input.ndim == 2 else (input[None], target[None])
-    ignore_index = _ignored(ignore_index)
-    rows = _block_rows(options, shape, x.shape[-1])
-
-    def step(_, block):
-        x, t = block
-        z = _logits(x, W, b, linear_weight.shape[:-1])
-        m = z.max(1, keepdims=True)
-        log_s = jnp.log(jnp.exp(z - m).sum(1, keepdims=True))
-        return None, (m, log_s, *class_losses(z - m - log_s, t, weight, ignore_index, label_smoothing, 1))
-
-    _, (m, log_s, losses, weights) = _in_blocks(step, None, rows, (x, t))
-    losses = losses if input.ndim == 2 else losses[0]
-    y, total = class_reduced(losses, weights, reduction)
-    arrays = {"x": input, "W": linear_weight, "b": linear_bias, "t": target, "w": weight, "m": m, "log_s": log_s}
-    options = {"ignore_index": ignore_index, "eps": label_smoothing, "rows": rows}
-    return y.astype(loss_dtype(input, target, weight)), {**arrays, "y": None if reduction == "none" else y, "total": total, **options}
+    arrays = input, linear_weight, target, linear_bias, weight
+    how = {"ignore_index": _ignored(ignore_index), "eps": label_smoothing, "rows": _block_rows(options, shape, input.shape[-1])}
+    if reduction == "none":
+        losses, m, log_s = _losses(*arrays, **how)
+        return losses.astype(loss_dtype(input, target, weight)), {"arrays": arrays, "of_rows": (m, log_s), "how": how}
+    y, gradients = _loss_and_gradients(*arrays, **how, reduction=reduction)
+    return y.astype(loss_dtype(input, target, weight)), {"gradients": gradients}
 
 
 @linear_cross_entropy.def_backward
 def _(saved, dy):
-    x, t, w, m = (saved[k] for k in "xtwm")
-    W, b = _flat(saved["W"], saved["b"])
-    outputs = saved["W"].shape[:-1]
-    dl, d_total = class_spread(dy.astype(m.dtype), saved["y"], saved["total"])
-    rows = (x, t, jnp.broadcast_to(dl, x.shape[:-1] + outputs[1:]))
-    if x.ndim == 1:
-        rows = tuple(a[None] for a in rows)
+    if "gradients" in saved:
+        return tuple(None if d is None else (dy * d).astype(d.dtype) for d in saved["gradients"])
+    return _gradients(*saved["arrays"], *saved["of_rows"], **saved["how"], dl=dy)
+
+
+def _losses(x, W, t, b, w, ignore_index, eps, rows):
+    """The loss of each row, and its maximum m and log Σ exp(z - m)."""
+
+    def step(_, block):
+        x, t = block
+        lp, m, log_s = _log_softmax(x, W, b)
+        return None, (class_losses(lp, t, w, ignore_index, eps, 1)[0], m, log_s)
+
+    _, (losses, m, log_s) = _in_blocks(step, None, rows, _as_rows(x, x, t))
+    return losses if x.ndim == 2 else losses[0], m, log_s
+
+
+def _loss_and_gradients(x, W, t, b, w, ignore_index, eps, rows, reduction):
+    """The reduced loss, and its derivatives: each block of logits serves for both."""
+    weights = row_weights(t, w, ignore_index, len(W), jnp.promote_types(x.dtype, jnp.float32))
+    total = divisor(math.prod(x.shape[:-1] + W.shape[1:-1]), weights, reduction)
+    dl = 1.0 if total is None else 1 / total
+
+    def step(sums, block):
+        x, t = block
+        lp, _, _ = _log_softmax(x, W, b)
+        sums, of_rows = _added(sums, lp, x, W, t, b, w, ignore_index, eps, dl)
+        return sums, (class_losses(lp, t, w, ignore_index, eps, 1)[0], of_rows)
+
+    sums, (losses, of_rows) = _in_blocks(step, _zeros(W, b, w), rows, _as_rows(x, x, t))
+    y, total = class_reduced(losses, weights, reduction)
+    _, d_total = class_spread(jnp.ones((), losses.dtype), y, total)
+    dW, db, dw = sums
+    sums = dW, db, through_divisor(dw, t, ignore_index, d_total)
+    return y, _of_arguments(x, W, t, b, w, *sums, *of_rows)
+
+
+def _gradients(x, W, t, b, w, m, log_s, ignore_index, eps, rows, dl):
+    """The derivatives from those of each row's loss, the logits being made again."""
 
     def step(sums, block):
         x, t, dl, m, log_s = block
-        lp = _logits(x, W, b, outputs) - m - log_s
-        dz, dt, dw = class_gradients(lp, t, w, saved["ignore_index"], saved["eps"], 1, dl, d_total)
-        dz = dz.reshape(len(x), len(W)).astype(x.dtype)
-        of_block = (_dot(dz.T, x), None if b is None else dz.sum(0, dtype=m.dtype), dw)
-        return jax.tree.map(lambda a, d: a + d.astype(a.dtype), sums, of_block), (_dot(dz, W).astype(x.dtype), as_dtype_of(t, dt))
+        return _added(sums, _logits(x, W, b) - m - log_s, x, W, t, b, w, ignore_index, eps, dl.astype(m.dtype))
 
-    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, m.dtype), (W, b, w))
-    (dW, db, dw), (dx, dt) = _in_blocks(step, zeros, saved["rows"], (*rows, m, saved["log_s"]))
-    if x.ndim == 1:
-        dx, dt = jax.tree.map(lambda a: a[0], (dx, dt))
-    dW = dW.reshape(saved["W"].shape).astype(W.dtype)
-    return dx, dW, dt, None if b is None else db.reshape(saved["b"].shape).astype(b.dtype), as_dtype_of(w, dw)
+    sums, of_rows = _in_blocks(step, _zeros(W, b, w), rows, (*_as_rows(x, x, t, dl), m, log_s))
+    return _of_arguments(x, W, t, b, w, *sums, *of_rows)
+
+
+def _added(sums, lp, x, W, t, b, w, ignore_index, eps, dl):
+    """The sums dW, db, dw with those of a block of rows, and its dx and dt; lp are the logarithms of its softmax."""
+    dz, dt, dw = class_gradients(lp, t, w, ignore_index, eps, 1, dl)
+    matrix, _ = _flat(W, b)
+    dz = dz.reshape(len(x), len(matrix)).astype(x.dtype)
+    of_block = _dot(dz.T, x), None if b is None else dz.sum(0, dtype=lp.dtype), dw
+    return jax.tree.map(lambda a, d: a + d.astype(a.dtype), sums, of_block), (_dot(dz, matrix), dt)
+
+
+def _zeros(W, b, w):
+    """Where the sums dW, db and dw begin."""
+    return jax.tree.map(lambda a: jnp.zeros(a.shape, jnp.promote_types(a.dtype, jnp.float32)), (*_flat(W, b), w))
+
+
+def _of_arguments(x, W, t, b, w, dW, db, dw, dx, dt):
+    """The cotangents in the order, shapes and dtypes of the arguments."""
+    pairs = (x, dx), (W, dW), (t, dt), (b, db), (w, dw)
+    return tuple(None if d is None else d.reshape(a.shape).astype(a.dtype) for a, d in pairs)
+
+
+def _as_rows(x, *arrays):
+    """Arrays of rows: where x is one row, with an axis for it."""
+    return arrays if x.ndim == 2 else tuple(a[None] for a in arrays)
 
 
 def _logits_shape(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing):
@@ -193,10 +243,19 @@ def _flat(linear_weight, linear_bias):
     return linear_weight.reshape(-1, linear_weight.shape[-1]), None if linear_bias is None else linear_bias.reshape(-1)
 
 
-def _logits(x, W, b, outputs):
+def _logits(x, W, b):
     """The logits of a block of rows (rows, C, d1, ...), in at least float32."""
-    z = _dot(x, W.T)
-    return (z if b is None else z + b).reshape(len(x), *outputs)
+    matrix, bias = _flat(W, b)
+    z = _dot(x, matrix.T)
+    return (z if b is None else z + bias).reshape(len(x), *W.shape[:-1])
+
+
+def _log_softmax(x, W, b):
+    """log softmax of the logits of a block of rows, and their maximum m and log Σ exp(z - m)."""
+    z = _logits(x, W, b)
+    m = z.max(1, keepdims=True)
+    log_s = jnp.log(jnp.exp(z - m).sum(1, keepdims=True))
+    return z - m - log_s, m, log_s
 
 
 def _dot(a, b):
