@@ -10,7 +10,7 @@ from jax import lax
 
 from ..engine import op
 from .checks import floating, one_dtype, refuse
-from .sizes import sizes
+from .sizes import is_whole, sizes
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
@@ -274,7 +274,7 @@ def _check(name, n, input, weight, bias, groups, transposed):
         name,
         (input.ndim not in (n + 1, n + 2) or weight.ndim != n + 2)
         and f"expected an input (N, C, {axes}) or (C, {axes}) and a weight {layout}, got {input.shape} and {weight.shape}",
-        not (hasattr(groups, "__index__") and groups > 0) and f"groups must be a positive whole number, got {groups!r}",
+        (not is_whole(groups) or groups < 1) and f"groups must be a positive whole number, got {groups!r}",
     )
     floating(name, input=input, weight=weight, bias=bias)
     one_dtype(name, input=input, weight=weight, bias=bias)

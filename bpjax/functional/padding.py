@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from .checks import refuse
+from .sizes import is_whole
 
 
 def pad(input, pad, mode="constant", value=None):
@@ -64,9 +65,9 @@ def _widths(x, pad, mode, value):
     refuse(
         "pad",
         mode != "constant" and mode not in _BORDERS and f"mode must be 'constant', 'reflect', 'replicate' or 'circular', got {mode!r}",
-        not (isinstance(pad, tuple | list) and all(hasattr(p, "__index__") and not isinstance(p, bool) for p in pad))
-        and f"pad must be a sequence of whole numbers, got {pad!r}",
+        not (isinstance(pad, tuple | list) and all(map(is_whole, pad))) and f"pad must be a sequence of whole numbers, got {pad!r}",
     )
+    refuse("pad", not (value is None or hasattr(value, "__float__")) and f"value must be a number, got {value!r}", kind=TypeError)
     n = len(pad) // 2
     refuse(
         "pad",

@@ -8,7 +8,7 @@ from jax import lax
 
 from ..engine import op
 from .checks import at_least_float32, floating, numbers, refuse
-from .sizes import sizes
+from .sizes import is_whole, sizes
 from .windows import check_image, exactly, largest, places, put_back, spread, strided, sums
 
 
@@ -286,8 +286,9 @@ def _avg_pool(name, n, input, kernel_size, stride, padding, ceil_mode, count_inc
     axes = _averaged(name, n, input, kernel_size, stride, padding, ceil_mode)
     refuse(
         name,
-        not (divisor_override is None or hasattr(divisor_override, "__index__") and divisor_override != 0)
+        not (divisor_override is None or is_whole(divisor_override) and divisor_override != 0)
         and f"divisor_override must be a whole number other than 0, got {divisor_override!r}",
+        not isinstance(count_include_pad, bool) and f"count_include_pad must be True or False, got {count_include_pad!r}",
     )
     divisor = divisor_override or _counts(axes, sizes(name, n, "padding", padding) if count_include_pad else (0,) * n)
     return (sums(at_least_float32(input), axes) / divisor).astype(input.dtype), axes, divisor

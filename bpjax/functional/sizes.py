@@ -9,6 +9,15 @@ def sizes(name, n, what, value):
     """
     given = tuple(value) if isinstance(value, tuple | list) else (value,)
     given = given * n if len(given) == 1 else given
-    if len(given) != n or not all(hasattr(v, "__index__") and not isinstance(v, bool) for v in given):
+    if len(given) != n or not all(map(is_whole, given)):
         raise ValueError(f"{name}: {what} must be a whole number or {n} of them, got {value!r}")
     return tuple(int(v) for v in given)
+
+
+def is_whole(value):
+    """Whether it is a whole number; True is none.
+
+    >>> is_whole(3), is_whole(3.0), is_whole(True)
+    (True, False, False)
+    """
+    return hasattr(value, "__index__") and not isinstance(value, bool)

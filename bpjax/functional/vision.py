@@ -2,33 +2,31 @@
 
 import itertools
 import math
+import numbers
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from ..engine import op
-from .checks import floating, one_dtype, refuse
+from .checks import at_least_float32, floating, one_dtype, refuse
+from .sizes import is_whole
 
 
 def pixel_shuffle(input, upscale_factor):
     """Channels become pixels: (*, C r², H, W) -> (*, C, H r, W r), r = upscale_factor.
 
     Backward: `pixel_unshuffle` of dy, by the rules of reshape and transpose.
-    Errors: ValueError where r² does not divide the channels.
+    Errors: ValueError where r² does not divide the channels, or r is no positive whole number.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.pixel_shuffle.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
     >>> F.pixel_shuffle(jnp.arange(4.0).reshape(4, 1, 1), 2).tolist()
     [[[0.0, 1.0], [2.0, 3.0]]]
     """
-    r = upscale_factor
-    refuse(
-        "pixel_shuffle",
-        input.ndim < 3 and f"expected an input (*, C, H, W), got {input.shape}",
-        r < 1 and f"upscale_factor must be positive, got {r}",
-        input.ndim >= 3 and r > 0 and input.shape[-3] % (r * r) and f"{r}² must divide the channels of {input.shape}",
-    )
+    r = _divisor("pixel_shuffle", "upscale_factor", upscale_factor)
+    refuse("pixel_shuffle", input.ndim < 3 and f"expected an input (*, C, H, W), got {input.shape}")
+    refuse("pixel_shuffle", input.shape[-3] % (r * r) and f"{r}² must divide the channels of {input.shape}")
     *leading, C, H, W = input.shape
     n = len(leading)
     x = input.reshape(*leading, C // (r * r), r, r, H, W)
@@ -39,20 +37,16 @@ def pixel_unshuffle(input, downscale_factor):
     """Pixels become channels: (*, C, H r, W r) -> (*, C r², H, W), r = downscale_factor.
 
     Backward: `pixel_shuffle` of dy, by the rules of reshape and transpose.
-    Errors: ValueError where r does not divide height and width.
+    Errors: ValueError where r does not divide height and width, or is no positive whole number.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.pixel_unshuffle.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
     >>> F.pixel_unshuffle(jnp.arange(4.0).reshape(1, 2, 2), 2).ravel().tolist()
     [0.0, 1.0, 2.0, 3.0]
     """
-    r = downscale_factor
-    refuse(
-        "pixel_unshuffle",
-        input.ndim < 3 and f"expected an input (*, C, H, W), got {input.shape}",
-        r < 1 and f"downscale_factor must be positive, got {r}",
-        input.ndim >= 3 and r > 0 and any(n % r for n in input.shape[-2:]) and f"{r} must divide height and width of {input.shape}",
-    )
+    r = _divisor("pixel_unshuffle", "downscale_factor", downscale_factor)
+    refuse("pixel_unshuffle", input.ndim < 3 and f"expected an input (*, C, H, W), got {input.shape}")
+    refuse("pixel_unshuffle", any(n % r for n in input.shape[-2:]) and f"{r} must divide height and width of {input.shape}")
     *leading, C, H, W = input.shape
     n = len(leading)
     x = input.reshape(*leading, C, H // r, r, W // r, r)
@@ -64,37 +58,39 @@ def channel_shuffle(input, groups):
 
     Shapes: (N, C, *), kept.
     Backward: dy dealt back, by the rules of reshape and transpose.
-    Errors: ValueError where groups does not divide C.
+    Errors: ValueError where groups does not divide C, or is no positive whole number.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.ChannelShuffle.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
     >>> F.channel_shuffle(jnp.arange(4.0).reshape(1, 4, 1), 2).ravel().tolist()
     [0.0, 2.0, 1.0, 3.0]
     """
-    refuse(
-        "channel_shuffle",
-        input.ndim < 3 and f"expected an input (N, C, *) of 3 axes or more, got {input.shape}",
-        groups < 1 and f"groups must be positive, got {groups}",
-        input.ndim >= 3 and groups > 0 and input.shape[1] % groups and f"groups={groups} must divide the channels of {input.shape}",
-    )
+    _divisor("channel_shuffle", "groups", groups)
+    refuse("channel_shuffle", input.ndim < 3 and f"expected an input (N, C, *) of 3 axes or more, got {input.shape}")
+    refuse("channel_shuffle", input.shape[1] % groups and f"groups={groups} must divide the channels of {input.shape}")
     N, C, *space = input.shape
     return input.reshape(N, groups, C // groups, *space).swapaxes(1, 2).reshape(input.shape)
+
+
+def _divisor(name, what, value):
+    refuse(name, (not is_whole(value) or value < 1) and f"{what} must be a positive whole number, got {value!r}")
+    return value
 
 
 # -- resizing -----------------------------------------------------------------------------------------------------------
 
 _LINEAR = {"linear": 1, "bilinear": 2, "trilinear": 3}
-_MODES = ("nearest", "nearest-exact", "area", "bicubic", *_LINEAR)
+_MODES = ("nearest", "nearest-exact", "area", "bicubic", "lanczos", *_LINEAR)
 
 
 @op(static=("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor", "antialias"))
 def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False):
     """Resize the axes of space: along each axis y = A x, A the matrix of the mode's weights; 'nearest' picks.
 
-    Shapes: input (N, C, *space), 1 to 3 axes of space ('linear' 1, 'bilinear' and 'bicubic' 2, 'trilinear' 3) -> (N, C, *size), or
-    floor(scale_factor · space).
+    Shapes: input (N, C, *space), 1 to 3 axes of space ('linear' 1; 'bilinear', 'bicubic' and, with antialias alone, 'lanczos' 2;
+    'trilinear' 3) -> (N, C, *size), or floor(scale_factor · space).
     Backward: dx = Aᵀ dy along each axis; for 'nearest' dx = Σ of dy over the places that picked x. Nothing is kept.
-    Errors: ValueError for options that do not fit, TypeError for integers.
+    Errors: ValueError for options that do not fit, TypeError for integers (but bytes in 'nearest').
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -134,26 +130,30 @@ def _along(A, x, axis):
 def _resizing(shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, dtype):
     """For each axis of space that changes: its number, and the indices it picks or the matrix of its weights."""
     n = len(shape) - 2
-    linear = _LINEAR.get(mode, 2 if mode == "bicubic" else n)
+    linear = _LINEAR.get(mode, 2 if mode in ("bicubic", "lanczos") else n)
     refuse(
         "interpolate",
         mode not in _MODES and f"mode must be one of {', '.join(_MODES)}, got {mode!r}",
         n not in (1, 2, 3) and f"expected an input (N, C, *space) with 1 to 3 axes of space, got {shape}",
-        mode in _MODES and n in (1, 2, 3) and linear != n and f"mode {mode!r} resizes {linear} axes of space, the input has shape {shape}",
-        (size is None) == (scale_factor is None) and f"give either size or scale_factor, got {size} and {scale_factor}",
-        align_corners is not None and mode not in ("bicubic", *_LINEAR) and f"align_corners is no option of mode {mode!r}: leave it None",
-        antialias and mode not in ("bilinear", "bicubic") and f"antialias is for 'bilinear' and 'bicubic', got {mode!r}",
-        recompute_scale_factor and size is not None and "recompute_scale_factor is for scale_factor, not for size",
-        min(shape[2:], default=0) < 1 and f"expected an input with at least one value along each axis of space, got {shape}",
-        not jnp.issubdtype(dtype, jnp.floating) and f"expected a floating-point input, got {dtype}",
+        mode in _MODES and n in (1, 2, 3) and linear != n and f"mode {mode!r} is for {linear} axes of space, got an input of shape {shape}",
+        (size is None) == (scale_factor is None) and f"expected either size or scale_factor, got {size} and {scale_factor}",
+        align_corners is not None
+        and mode in ("nearest", "nearest-exact", "area")
+        and f"align_corners is no option of mode {mode!r}: leave it None",
+        antialias and mode not in _SMOOTH and f"antialias must be False in mode {mode!r}",
+        mode == "lanczos" and (not antialias or align_corners) and "mode 'lanczos' needs antialias=True, and align_corners not True",
+        recompute_scale_factor and size is not None and "recompute_scale_factor is for scale_factor, not for size: leave it None",
+        0 in shape[1:] and f"expected an input that is empty at most in its batch, got {shape}",
     )
-    given = size if scale_factor is None else scale_factor
-    given = tuple(given) if isinstance(given, tuple | list) else (given,) * n
-    what = "size" if scale_factor is None else "scale_factor"
-    refuse("interpolate", len(given) != n and f"{what} must be a number or {n} of them, got {given}")
+    is_taken = jnp.issubdtype(dtype, jnp.floating) or dtype == jnp.uint8 and mode.startswith("nearest")
+    refuse("interpolate", not is_taken and f"expected a floating-point input, got {dtype}: convert with .astype", kind=TypeError)
+    given, what = (size, "size") if scale_factor is None else (scale_factor, "scale_factor")
+    given = given if isinstance(given, tuple) else (given,) * n
+    fits = is_whole if scale_factor is None else lambda factor: isinstance(factor, numbers.Real) and math.isfinite(factor)
+    refuse("interpolate", (len(given) != n or not all(map(fits, given))) and f"{what} must be a number or {n} of them, got {given}")
     factors = (None,) * n if scale_factor is None or recompute_scale_factor else given
-    out = tuple(given) if scale_factor is None else tuple(math.floor(m * s) for m, s in zip(shape[2:], given))
-    refuse("interpolate", min(out) < 1 and f"the output would have the shape {(*shape[:2], *out)}")
+    out = given if scale_factor is None else tuple(math.floor(m * s) for m, s in zip(shape[2:], given))
+    refuse("interpolate", min(out) < 1 and f"{what} must leave an output, got {given}: its shape would be {(*shape[:2], *out)}")
     axes = []
     for axis, (m, k, factor) in enumerate(zip(shape[2:], out, factors), 2):
         follows_factor = mode == "bicubic" and not antialias or mode == "nearest" and n == 1  # PyTorch copies an axis that keeps its size
@@ -207,18 +207,30 @@ def _smooth(A, step, mode):
     """The weights of a kernel that is widened where the image shrinks."""
     k, m = A.shape
     wide = max(step, 1.0)
-    reach = (1 if mode == "bilinear" else 2) * wide
+    taps, kernel = _SMOOTH[mode]
+    reach = taps * wide
     for i in range(k):
         centre = step * (i + 0.5)
         start, stop = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), m)
         d = np.abs((np.arange(start, stop) - centre + 0.5) / wide)
-        if mode == "bilinear":
-            w = np.maximum(1 - d, 0)
-        else:
-            near, far = _cubic(d, -0.5)[1][1], _cubic(d - 1, -0.5)[0][1]
-            w = np.where(d < 1, near, np.where(d < 2, far, 0))
+        w = kernel(d)
         A[i, start:stop] = w / w.sum()
     return A
+
+
+def _tent(d):
+    return np.maximum(1 - d, 0)
+
+
+def _keys(d):
+    return np.where(d < 1, _cubic(d, -0.5)[1][1], np.where(d < 2, _cubic(d - 1, -0.5)[0][1], 0))
+
+
+def _windowed_sinc(d):
+    return np.where(d < 3, np.sinc(d) * np.sinc(d / 3), 0)
+
+
+_SMOOTH = {"bilinear": (1, _tent), "bicubic": (2, _keys), "lanczos": (3, _windowed_sinc)}  # the kernel, and how far it reaches
 
 
 # -- sampling -----------------------------------------------------------------------------------------------------------
@@ -236,14 +248,19 @@ def affine_grid(theta, size, align_corners=None):
     >>> F.affine_grid(jnp.eye(2, 3)[None], (1, 1, 1, 2), align_corners=True).tolist()
     [[[[-1.0, 0.0], [1.0, 0.0]]]]
     """
-    size = tuple(int(n) for n in size)
-    n = len(size) - 2
     floating("affine_grid", theta=theta)
+    refuse(
+        "affine_grid",
+        not (isinstance(size, tuple | list) and all(map(is_whole, size))) and f"size must be a sequence of whole numbers, got {size!r}",
+    )
+    n = len(size) - 2
     refuse(
         "affine_grid",
         n not in (2, 3) and f"expected size (N, C, H, W) or (N, C, D, H, W), got {size}",
         min(size, default=0) < 1 and f"expected a size of positive numbers, got {size}",
-        theta.shape != (size[0], n, n + 1) and f"expected theta of shape {(size[0], n, n + 1)} for size {size}, got {theta.shape}",
+        n in (2, 3)
+        and theta.shape != (size[0], n, n + 1)
+        and f"expected theta of shape {(size[0], n, n + 1)} for size {size}, got {theta.shape}",
     )
     lines = []
     for m in size[:1:-1]:  # the last axis is x, the first coordinate
@@ -270,10 +287,10 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     [[[[2.0]]]]
     """
     _check_grid(input, grid, mode, padding_mode)
-    y = 0
-    for index, weights, _ in _neighbours(input, grid, mode, padding_mode, bool(align_corners)):
-        y = y + _at(input, index) * math.prod(weights)[:, None].astype(input.dtype)
-    return y
+    x, y = at_least_float32(input), 0
+    for index, weights, _ in _neighbours(x, grid, mode, padding_mode, bool(align_corners)):
+        y = y + _at(x, index) * math.prod(weights)[:, None]
+    return y.astype(input.dtype)
 
 
 @grid_sample.def_forward
@@ -284,15 +301,15 @@ def _(input, grid, mode, padding_mode, align_corners):
 
 @grid_sample.def_backward
 def _(saved, dy):
-    x, grid = saved["x"], saved["grid"]
+    x, grid, dy = at_least_float32(saved["x"]), saved["grid"], at_least_float32(dy)
     dx, dgrid = jnp.zeros_like(x), [0] * grid.shape[-1]
     for index, weights, slopes in _neighbours(x, grid, *saved["options"]):
-        dx = _added_at(dx, index, dy * math.prod(weights)[:, None].astype(dy.dtype))
+        dx = _added_at(dx, index, dy * math.prod(weights)[:, None])
         along = (dy * _at(x, index)).sum(1)  # over channels
         for a, slope in enumerate(slopes):
             dgrid[a] = dgrid[a] + along * slope * math.prod(w for b, w in enumerate(weights) if b != a)
     # the coordinates of a grid begin with the last axis of space
-    return dx, jnp.stack(jnp.broadcast_arrays(*dgrid[::-1]), -1).astype(grid.dtype)
+    return dx.astype(grid.dtype), jnp.stack(jnp.broadcast_arrays(*dgrid[::-1]), -1).astype(grid.dtype)
 
 
 def _check_grid(x, grid, mode, padding_mode):
@@ -314,7 +331,7 @@ def _check_grid(x, grid, mode, padding_mode):
 
 def _neighbours(x, grid, mode, padding_mode, align_corners):
     """Each combination of neighbours: their indices along the axes of space, weights, and the weights' derivatives by the grid."""
-    axes = []
+    axes, grid = [], at_least_float32(grid)
     for a, m in enumerate(x.shape[2:]):
         coordinate = grid[..., grid.shape[-1] - 1 - a]
         scale = (m - 1) / 2 if align_corners else m / 2

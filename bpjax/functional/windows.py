@@ -81,6 +81,7 @@ def strided(name, n, shape, kernel_size, stride=None, padding=0, dilation=1, cei
         name,
         *(min(v) < 1 and f"{what} must be positive, got {v}" for what, v in (("kernel_size", kernel), ("stride", stride))),
         min(dilation) < 1 and f"dilation must be positive, got {dilation}",
+        not isinstance(ceil_mode, bool) and f"ceil_mode must be True or False, got {ceil_mode!r}",
         any(not 0 <= 2 * p <= k for p, k in zip(padding, kernel))
         and f"padding must be at least 0 and at most half the kernel {kernel}, got {padding}",
     )

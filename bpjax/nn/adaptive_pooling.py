@@ -2,6 +2,7 @@
 
 from .. import functional as F
 from ..functional.checks import refuse
+from ..functional.sizes import is_whole
 from .module import Buffer, Module
 from .pooling import _tuple
 
@@ -140,10 +141,10 @@ class _FractionalMaxPool(Module):
         self.output_ratio = None if output_ratio is None else _tuple(n, output_ratio)
         refuse(
             name,
-            min(self.kernel_size) < 1 and f"kernel_size must be positive, got {kernel_size}",
+            not all(is_whole(k) and k > 0 for k in self.kernel_size) and f"kernel_size must be positive, got {kernel_size!r}",
             output_ratio is not None
-            and not all(0 < r < 1 for r in self.output_ratio)
-            and f"output_ratio must lie between 0 and 1, got {output_ratio}",
+            and not all(isinstance(r, int | float) and 0 < r < 1 for r in self.output_ratio)
+            and f"output_ratio must lie between 0 and 1, got {output_ratio!r}",
         )
         self._random_samples = None if samples is None else Buffer(samples, constant=True)
 

@@ -3,8 +3,10 @@
 import math
 
 from .. import functional as F
+from ..functional.checks import refuse
 from ..functional.convolution import same_padding
-from ..functional.sizes import sizes
+from ..functional.sizes import is_whole, sizes
+from ..functional.windows import exactly
 from .module import Module, Parameter, uniform
 
 
@@ -21,10 +23,19 @@ class _ConvNd(Module):
         self, in_channels, out_channels, kernel_size, stride, padding, output_padding, dilation, groups, bias, padding_mode, dtype
     ):
         name, n = type(self).__name__, self.dimensions
-        if not (hasattr(groups, "__index__") and groups > 0) or in_channels % groups or out_channels % groups:
-            raise ValueError(f"{name}: groups must be positive and divide {in_channels} and {out_channels} channels, got {groups!r}")
+        refuse(
+            name,
+            not all(is_whole(c) and c >= 0 for c in (in_channels, out_channels))
+            and f"in_channels and out_channels must be whole numbers, not negative, got {in_channels!r} and {out_channels!r}",
+        )
+        refuse(
+            name,
+            (not is_whole(groups) or groups < 1 or in_channels % groups or out_channels % groups)
+            and f"groups must be positive and divide {in_channels} and {out_channels} channels, got {groups!r}",
+        )
         self.in_channels, self.out_channels, self.groups, self.padding_mode = in_channels, out_channels, groups, padding_mode
-        self.kernel_size = sizes(name, n, "kernel_size", kernel_size)
+        self.kernel_size = exactly(name, n, "kernel_size", kernel_size)
+        refuse(name, min(self.kernel_size) < 0 and f"kernel_size must be positive, got {self.kernel_size}")
         self.stride, self.dilation = sizes(name, n, "stride", stride), sizes(name, n, "dilation", dilation)
         self.padding = padding if isinstance(padding, str) else sizes(name, n, "padding", padding)
         self.output_padding = sizes(name, n, "output_padding", output_padding)
@@ -176,7 +187,8 @@ class _ConvTranspose(_ConvNd):
     def _reaching(self, output_size, shape):
         """The output_padding with which an input of this shape gets this size; channels and batch in front of it are ignored."""
         n = self.dimensions
-        if len(shape) not in (n + 1, n + 2) or not isinstance(output_size, tuple | list) or len(output_size) not in (n, len(shape)):
+        is_size = isinstance(output_size, tuple | list) and len(output_size) in (n, len(shape)) and all(map(is_whole, output_size))
+        if len(shape) not in (n + 1, n + 2) or not is_size:
             raise ValueError(f"output_size must have {n} numbers, or one for each axis of the input, got {output_size} for shape {shape}")
         size = tuple(output_size)[-n:]
         options = zip(shape[-n:], self.kernel_size, self.stride, self.padding, self.dilation)

@@ -90,10 +90,7 @@ class Upsample(Module):
 
     def __init__(self, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None):
         self.size, self.mode, self.align_corners = size, mode, align_corners
-        if isinstance(scale_factor, tuple | list):
-            self.scale_factor = tuple(map(float, scale_factor))
-        else:
-            self.scale_factor = None if scale_factor is None else float(scale_factor)
+        self.scale_factor = tuple(map(_factor, scale_factor)) if isinstance(scale_factor, tuple | list) else _factor(scale_factor)
         self.recompute_scale_factor = recompute_scale_factor
 
     def forward(self, input):
@@ -138,3 +135,8 @@ class UpsamplingBilinear2d(Upsample):
 
     def __init__(self, size=None, scale_factor=None):
         super().__init__(size, scale_factor, mode="bilinear", align_corners=True)
+
+
+def _factor(value):
+    """A number as a float; anything else as it is, for the function to refuse."""
+    return float(value) if hasattr(value, "__float__") else value

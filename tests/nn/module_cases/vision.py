@@ -35,6 +35,8 @@ INTERPOLATED = [
     (image, {"scale_factor": 0.6, "mode": "bicubic"}), (image, {"size": (2, 3), "mode": "bilinear", "antialias": True}),
     (image, {"size": (9, 3), "mode": "bicubic", "antialias": True}),
     (image, {"scale_factor": 0.6, "mode": "bicubic", "antialias": True}),
+    (image, {"size": (7, 2), "mode": "lanczos", "antialias": True}),
+    (image, {"scale_factor": 0.6, "mode": "lanczos", "antialias": True, "align_corners": False}),
     (image, {"size": (4, 5), "mode": "bilinear"}), (image[..., :2], {"scale_factor": 1.4}),
     (image[..., :2], {"scale_factor": 1.4, "mode": "bicubic"}),
 ]  # fmt: skip
