@@ -1,15 +1,14 @@
 """Convolutions and transposed convolutions of 1, 2 and 3 dimensions.
 
-They are three bilinear maps between an image x, a kernel W and an image y: `_correlate` makes y, `_spread` x, `_kernel_between` W.
+They are three bilinear maps between an image x, a kernel W and an image y: `correlate` makes y, `spread` x, `kernel_between` W.
 A convolution is the first, and its backward the others; a transposed one is the second, and its backward the first and the third.
+The formulas have the maps of dense_correlation.py; the written pairs take those of depthwise_correlation.py where a kernel has one channel.
 """
 
-from typing import NamedTuple
-
-from jax import lax
-
 from ..engine import op
+from . import dense_correlation, depthwise_correlation
 from .checks import floating, one_dtype, refuse
+from .dense_correlation import Windows
 from .sizes import is_whole, sizes
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
@@ -67,7 +66,7 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)[0]
 
 
-def _conv(name, n, input, weight, bias, stride, padding, dilation, groups):
+def _conv(name, n, input, weight, bias, stride, padding, dilation, groups, maps=lambda weight, windows: dense_correlation):
     """The convolution, and how its kernels lie."""
     _check(name, n, input, weight, bias, groups, transposed=False)
     windows = _windows(name, weight.shape[2:], stride, padding, dilation, groups)
@@ -77,22 +76,22 @@ def _conv(name, n, input, weight, bias, stride, padding, dilation, groups):
         any(size < 1 + reach for size, reach in zip(padded, windows.reach))
         and f"a kernel {weight.shape[2:]} with dilation {windows.dilation} is larger than the padded input {tuple(padded)}",
     )
-    y = _correlate(_batched(n, input), weight, windows)
+    y = maps(weight, windows).correlate(_batched(n, input), weight, windows)
     return _with_bias(y, bias).reshape(*input.shape[: -n - 1], *y.shape[1:]), windows
 
 
 def _own_backward_of_conv(conv, n):
     @conv.def_forward
     def _(input, weight, bias, stride, padding, dilation, groups):
-        y, windows = _conv(conv.__name__, n, input, weight, bias, stride, padding, dilation, groups)
+        y, windows = _conv(conv.__name__, n, input, weight, bias, stride, padding, dilation, groups, _lean_maps)
         return y, {"x": input, "W": weight, "windows": windows, "has_bias": bias is not None}
 
     @conv.def_backward
     def _(saved, dy):
         W, windows = saved["W"], saved["windows"]
-        x, dy = _batched(n, saved["x"]), _batched(n, dy)
-        dx = _spread(dy, W, windows, x.shape[2:]).reshape(saved["x"].shape)
-        return dx, _kernel_between(x, dy, windows), _db(dy) if saved["has_bias"] else None
+        x, dy, maps = _batched(n, saved["x"]), _batched(n, dy), _lean_maps(W, windows)
+        dx = maps.spread(dy, W, windows, x.shape[2:]).reshape(saved["x"].shape)
+        return dx, maps.kernel_between(x, dy, windows), _db(dy) if saved["has_bias"] else None
 
 
 _own_backward_of_conv(conv1d, 1)
@@ -152,7 +151,9 @@ def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_paddi
     return _conv_transpose("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)[0]
 
 
-def _conv_transpose(name, n, input, weight, bias, stride, padding, output_padding, groups, dilation):
+def _conv_transpose(
+    name, n, input, weight, bias, stride, padding, output_padding, groups, dilation, maps=lambda weight, windows: dense_correlation
+):
     """The transposed convolution, and how its kernels lie."""
     _check(name, n, input, weight, bias, groups, transposed=True)
     refuse(name, isinstance(padding, str) and f"padding must be a whole number or {n} of them, got {padding!r}")
@@ -166,22 +167,23 @@ def _conv_transpose(name, n, input, weight, bias, stride, padding, output_paddin
     windows = windows._replace(padding=tuple((before, after - m) for (before, after), m in zip(windows.padding, more)))
     size = tuple((m - 1) * s + r + 1 - sum(p) for m, s, r, p in zip(input.shape[-n:], windows.stride, windows.reach, windows.padding))
     refuse(name, min(size) < 1 and f"an input of shape {input.shape} is too small: the output would have size {size}")
-    y = _spread(_batched(n, input), weight, windows, size)
+    y = maps(weight, windows).spread(_batched(n, input), weight, windows, size)
     return _with_bias(y, bias).reshape(*input.shape[: -n - 1], *y.shape[1:]), windows
 
 
 def _own_backward_of_conv_transpose(conv_transpose, n):
     @conv_transpose.def_forward
     def _(input, weight, bias, stride, padding, output_padding, groups, dilation):
-        y, windows = _conv_transpose(conv_transpose.__name__, n, input, weight, bias, stride, padding, output_padding, groups, dilation)
+        options = stride, padding, output_padding, groups, dilation
+        y, windows = _conv_transpose(conv_transpose.__name__, n, input, weight, bias, *options, _lean_maps)
         return y, {"x": input, "W": weight, "windows": windows, "has_bias": bias is not None}
 
     @conv_transpose.def_backward
     def _(saved, dy):
         W, windows = saved["W"], saved["windows"]
-        x, dy = _batched(n, saved["x"]), _batched(n, dy)
-        dx = _correlate(dy, W, windows).reshape(saved["x"].shape)
-        return dx, _kernel_between(dy, x, windows), _db(dy) if saved["has_bias"] else None
+        x, dy, maps = _batched(n, saved["x"]), _batched(n, dy), _lean_maps(W, windows)
+        dx = maps.correlate(dy, W, windows).reshape(saved["x"].shape)
+        return dx, maps.kernel_between(dy, x, windows), _db(dy) if saved["has_bias"] else None
 
 
 _own_backward_of_conv_transpose(conv_transpose1d, 1)
@@ -189,67 +191,9 @@ _own_backward_of_conv_transpose(conv_transpose2d, 2)
 _own_backward_of_conv_transpose(conv_transpose3d, 3)
 
 
-class _Windows(NamedTuple):
-    """How kernels lie in the image x: numbers for each axis of space; the padding as pairs (before, after), negative where x is cut."""
-
-    kernel: tuple
-    stride: tuple
-    padding: tuple
-    dilation: tuple
-    groups: int
-
-    @property
-    def reach(self):
-        """How far a kernel extends beyond its first tap."""
-        return tuple(d * (k - 1) for d, k in zip(self.dilation, self.kernel))
-
-
-def _correlate(x, W, windows):
-    """y[o] = Σ_c W[o, c] ⋆ x[c]."""
-    return _convolve(x, W, windows.padding, stride=windows.stride, rhs_dilation=windows.dilation, groups=windows.groups)
-
-
-def _spread(y, W, windows, size):
-    """x[c] = Σ_o W[o, c] placed at each position of y[o], times the value there; what lies beyond `size` is cut.
-
-    y with zeros between, `stride` apart, meets the flipped kernel, in and out exchanged.
-    """
-    out, c, *kernel = W.shape
-    flipped = lax.rev(W, range(2, W.ndim)).reshape(windows.groups, out // windows.groups, c, *kernel)
-    flipped = flipped.swapaxes(1, 2).reshape(windows.groups * c, out // windows.groups, *kernel)
-    spans = [(m - 1) * s + 1 for m, s in zip(y.shape[2:], windows.stride)]
-    before = [r - p for r, (p, _) in zip(windows.reach, windows.padding)]
-    around = [(b, n - m + r - b) for b, n, m, r in zip(before, size, spans, windows.reach)]
-    # XLA takes an axis of kernel 2, stride 2 without padding for one of groups, and where it also exchanges the operands, as it does when
-    # another axis has more taps than values, it aborts (JAX 0.10.2): a place more, which is cut off again, tells them apart
-    is_like_groups = [k == s == 2 and p == (0, 0) for k, s, p in zip(kernel, windows.stride, around)]
-    is_exchanged = any(k > m for k, m in zip(kernel, y.shape[2:]))
-    around = [(low, high + (like and is_exchanged)) for (low, high), like in zip(around, is_like_groups)]
-    x = _convolve(y, flipped, around, lhs_dilation=windows.stride, rhs_dilation=windows.dilation, groups=windows.groups)
-    return lax.slice(x, (0,) * x.ndim, (*x.shape[:2], *size))
-
-
-def _kernel_between(x, y, windows):
-    """W[o, c] = Σ_n x[n, c] ⋆ y[n, o]: each channel of x is an example, the batch its channels, y the kernel."""
-    spans = [(m - 1) * s + 1 for m, s in zip(y.shape[2:], windows.stride)]
-    around = [(p, m + r - n - p) for (p, _), n, m, r in zip(windows.padding, x.shape[2:], spans, windows.reach)]
-    x, y = x.swapaxes(0, 1), y.swapaxes(0, 1)
-    W = _convolve(x, y, around, stride=windows.dilation, rhs_dilation=windows.stride, batch_groups=windows.groups)
-    return W.swapaxes(0, 1)
-
-
-def _convolve(x, W, padding, stride=None, lhs_dilation=None, rhs_dilation=None, groups=1, batch_groups=1):
-    """The convolution of (N, C, *space) and (O, C, *space) to (N, O, *space), computed with the channels last.
-
-    Inside a loop XLA:CPU runs every layout but NHWC x HWIO -> NHWC on its slowest path (15 times slower).
-    """
-    space = range(2, x.ndim)
-    axes = "DHW"[-len(space) :]
-    y = lax.conv_general_dilated(
-        x.transpose(0, *space, 1), W.transpose(*space, 1, 0), stride or (1,) * len(space), padding, lhs_dilation, rhs_dilation,
-        (f"N{axes}C", f"{axes}IO", f"N{axes}C"), groups, batch_groups,
-    )  # fmt: skip
-    return y.transpose(0, -1, *range(1, x.ndim - 1))
+def _lean_maps(W, windows):
+    """The maps that the written pairs take."""
+    return depthwise_correlation if depthwise_correlation.is_for(W, windows) else dense_correlation
 
 
 def _with_bias(y, bias):
@@ -315,4 +259,4 @@ def _windows(name, kernel, stride, padding, dilation, groups):
         min(dilation) < 1 and f"dilation must be positive, got {dilation}",
         min(min(p) for p in padding) < 0 and f"padding must not be negative, got {tuple(p for p, _ in padding)}",
     )
-    return _Windows(kernel, stride, padding, dilation, groups)
+    return Windows(kernel, stride, padding, dilation, groups)
