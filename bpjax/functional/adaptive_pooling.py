@@ -6,7 +6,7 @@ import numpy as np
 
 from ..engine import op
 from .checks import at_least_float32, floating, one_dtype, refuse
-from .windows import Windows, check_image, exactly, fitted, largest, places, put_back, spread, sums
+from .windows import Windows, check_image, exactly, fitted, kept, largest, places, put_back, spread, sums
 
 
 @op(static=("output_size",))
@@ -142,7 +142,7 @@ def _own_backward_of_adaptive_max_pool(adaptive_max_pool, n):
     @adaptive_max_pool.def_forward
     def _(input, output_size, return_indices):
         value, tap, axes = _adaptive_max_pool(adaptive_max_pool.__name__, n, input, output_size, return_indices)
-        return value, {"tap": tap, "axes": axes}
+        return value, {"tap": kept(tap, axes), "axes": axes}
 
     @adaptive_max_pool.def_backward
     def _(saved, dy):
@@ -254,7 +254,7 @@ def _own_backward_of_fractional_max_pool(fractional_max_pool, n):
         options = kernel_size, output_size, output_ratio, return_indices, _random_samples, rng
         value, tap, axes = _fractional_max_pool(fractional_max_pool.__name__, n, input, *options)
         kernel, starts = [windows.taps for windows in axes], [windows.starts for windows in axes]
-        return value, {"tap": tap, "starts": starts, "kernel": kernel, "size": input.shape[-n:], "u": _random_samples}
+        return value, {"tap": kept(tap, axes), "starts": starts, "kernel": kernel, "size": input.shape[-n:], "u": _random_samples}
 
     @fractional_max_pool.def_backward
     def _(saved, dy):

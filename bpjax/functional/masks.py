@@ -1,22 +1,38 @@
-"""Masks kept between forward and backward, 8 to the byte."""
+"""Masks and other numbers of a few bits, kept between forward and backward 8, 4 or 2 to the byte.
+
+Packing is a reduction, so XLA keeps its result. A mask that is not packed XLA:CPU makes again wherever it is read, from inputs that it
+then keeps, and at each place of a window of its reader (max-pooling with its winners unpacked: 18 ms instead of 9).
+"""
 
 import math
 
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 
 
-def pack(mask):
-    """A boolean array as bytes: 1/8 of the memory. (The pack is a reduction, so XLA keeps it and not its inputs.)"""
-    return jnp.packbits(mask, axis=_axis(mask.shape))
+def pack(values, bits=1):
+    """Booleans, or whole numbers below 2**bits, as bytes: 8 / bits to each, flat where the last axis has no whole number of bytes."""
+    each = 8 // bits
+    if not _fits(values.shape, each):
+        values = values.reshape(-1)
+        values = jnp.pad(values, (0, -len(values) % each))
+    values = values.reshape(*values.shape[:-1], -1, each).astype(jnp.uint8)
+    return lax.reduce(values << _places(bits), np.uint8(0), lax.bitwise_or, (values.ndim - 1,))  # jnp.packbits has 4 bytes for each
 
 
-def unpack(packed, shape):
-    """The boolean array of this shape that was packed."""
-    axis = _axis(shape)
-    count = shape[-1] if axis == -1 else math.prod(shape)
-    return jnp.unpackbits(packed, axis=axis, count=count).reshape(shape).astype(bool)
+def unpack(packed, shape, bits=1):
+    """The array of this shape that was packed."""
+    values = ((packed[..., None] >> _places(bits)) & np.uint8(2**bits - 1)).reshape(*packed.shape[:-1], -1)
+    values = values.reshape(shape) if _fits(shape, 8 // bits) else values[: math.prod(shape)].reshape(shape)
+    return values.astype(bool) if bits == 1 else values
 
 
-def _axis(shape):
-    """Along the last axis where that wastes no bit (leading axes, and their sharding, stay), otherwise flat."""
-    return -1 if shape and shape[-1] % 8 == 0 and 0 not in shape else None
+def _places(bits):
+    """Where in a byte the numbers begin."""
+    return np.arange(0, 8, bits, dtype=np.uint8)
+
+
+def _fits(shape, each):
+    """Whether to pack along the last axis: where that wastes no bit, leading axes, and their sharding, stay."""
+    return bool(shape) and shape[-1] % each == 0 and 0 not in shape

@@ -9,7 +9,7 @@ from jax import lax
 from ..engine import op
 from .checks import at_least_float32, floating, numbers, refuse
 from .sizes import is_whole, sizes
-from .windows import check_image, exactly, largest, places, put_back, spread, strided, sums
+from .windows import check_image, exactly, kept, largest, places, put_back, spread, strided, sums
 
 
 @op(static=("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"))
@@ -75,7 +75,7 @@ def _own_backward_of_max_pool(max_pool, n):
     @max_pool.def_forward
     def _(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
         value, tap, axes = _max_pool(max_pool.__name__, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
-        return value, {"tap": tap, "axes": axes}
+        return value, {"tap": kept(tap, axes), "axes": axes}
 
     @max_pool.def_backward
     def _(saved, dy):
@@ -395,7 +395,7 @@ def _lp_pool(name, n, input, norm_type, kernel_size, stride, ceil_mode):
         floating(name, input=input)
         axes, sign = strided(name, n, input.shape, kernel_size, stride, ceil_mode=ceil_mode), math.copysign(1, p)
         y, tap = largest(sign * input * jnp.sign(input), axes)  # |x|, with derivative 0 at 0
-        return sign * y, {"x": input, "axes": axes, "tap": tap}
+        return sign * y, {"x": input, "axes": axes, "tap": kept(tap, axes)}
     axes = _averaged(name, n, input, kernel_size, stride, ceil_mode=ceil_mode)
     scale = math.prod(windows.taps for windows in axes) / _counts(axes, (0,) * n)  # 1 but where ceil_mode cuts a window
     s = sums(_power(at_least_float32(input), p), axes) * scale

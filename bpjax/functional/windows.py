@@ -8,6 +8,7 @@ import numpy as np
 from jax import lax
 
 from .checks import refuse
+from .masks import pack, unpack
 from .sizes import sizes
 
 __all__ = []
@@ -234,17 +235,30 @@ def places(tap, axes):
     return _flat(tap, axes, [(0, windows.size) for windows in axes]).astype(jnp.result_type(int))
 
 
+def kept(tap, axes):
+    """What `put_back` needs of the winners: their taps, in as few bits as tell them apart."""
+    bits = _bits(axes)
+    return tap if bits == 8 else pack(tap, bits)
+
+
+def _bits(axes):
+    """How many bits hold a tap; 8 stands for a whole number of bytes."""
+    taps = math.prod(windows.taps for windows in axes)
+    return next((bits for bits in (1, 2, 4) if taps <= 2**bits), 8)
+
+
 def put_back(dy, tap, axes):
-    """The backward of `largest`: each cotangent to the value that won."""
-    n = len(axes)
+    """The backward of `largest`: each cotangent to the value that won, by its tap as `kept`."""
+    n, bits = len(axes), _bits(axes)
     lead = dy.shape[:-n]
     zero = jnp.zeros((), dy.dtype)
+    tap = tap if bits == 8 else unpack(tap, dy.shape, bits).astype(jnp.uint8)
     if all(windows.is_tiled for windows in axes):  # each value lies in one window: one pass
-        each = [m for windows in axes for m in (windows.count, 1)]
-        within = [k for windows in axes for k in (1, windows.taps)]
-        number = np.arange(math.prod(within), dtype=tap.dtype).reshape(within)
-        dx = jnp.where(tap.reshape(*lead, *each) == number, dy.reshape(*lead, *each), zero)
-        dx = dx.reshape(*lead, *(windows.count * windows.taps for windows in axes))
+        number = np.zeros((), int)
+        for axis, windows in enumerate(axes, dy.ndim - n):
+            tap, dy = (jnp.repeat(a, windows.taps, axis) for a in (tap, dy))
+            number = number[..., None] * windows.taps + np.arange(windows.count * windows.taps) % windows.taps
+        dx = jnp.where(tap == number.astype(tap.dtype), dy, zero)
         return lax.pad(dx, zero, [(0, 0, 0)] * len(lead) + [(0, w.size - w.count * w.taps, 0) for w in axes])
     frame = [(before, before + windows.size + after) for windows in axes for before, after in [windows.padding]]
     padded = [size for _, size in frame]
