@@ -2,11 +2,12 @@
 
 They are three bilinear maps between an image x, a kernel W and an image y: `correlate` makes y, `spread` x, `kernel_between` W.
 A convolution is the first, and its backward the others; a transposed one is the second, and its backward the first and the third.
-The formulas have the maps of dense_correlation.py; the written pairs take those of depthwise_correlation.py where a kernel has one channel.
+The formulas have the maps of dense_correlation.py; the written pairs take those of pointwise_correlation.py where a kernel has one tap, and
+those of depthwise_correlation.py where it has one channel.
 """
 
 from ..engine import op
-from . import dense_correlation, depthwise_correlation
+from . import dense_correlation, depthwise_correlation, pointwise_correlation
 from .checks import floating, one_dtype, refuse
 from .dense_correlation import Windows
 from .sizes import is_whole, sizes
@@ -193,7 +194,7 @@ _own_backward_of_conv_transpose(conv_transpose3d, 3)
 
 def _lean_maps(W, windows):
     """The maps that the written pairs take."""
-    return depthwise_correlation if depthwise_correlation.is_for(W, windows) else dense_correlation
+    return next((maps for maps in (pointwise_correlation, depthwise_correlation) if maps.is_for(W, windows)), dense_correlation)
 
 
 def _with_bias(y, bias):

@@ -1,0 +1,52 @@
+"""The three maps of dense_correlation.py for kernels of one tap: products of matrices, one for each example.
+
+On a CPU they are 3 to 6 times as fast as XLA's convolution, which turns every image over to have its channels last.
+"""
+
+import math
+
+import jax.numpy as jnp
+from jax import lax
+
+__all__ = ()  # no layers
+
+
+def is_for(W, windows):
+    """Whether the kernels have one tap, in one group, on an image without padding."""
+    return math.prod(windows.kernel) == 1 and windows.groups == 1 and not any(map(any, windows.padding))
+
+
+def correlate(x, W, windows):
+    """y[o] = Σ_c W[o, c] x[c], at each place on which a kernel lies."""
+    x = _met(x, windows)
+    return _each(W.reshape(W.shape[:2]), x).reshape(len(x), -1, *x.shape[2:])
+
+
+def spread(y, W, windows, size):
+    """x[c] = Σ_o W[o, c] y[o] at the places on which a kernel lies, 0 at the others."""
+    x = _each(W.reshape(W.shape[:2]).T, y).reshape(len(y), -1, *y.shape[2:])
+    ends = [(0, n - (m - 1) * s - 1, s - 1) for n, m, s in zip(size, y.shape[2:], windows.stride)]
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0)] * 2 + ends)
+
+
+def kernel_between(x, y, windows):
+    """W[o, c] = Σ x[n, c] y[n, o] over the examples and the places on which a kernel lies."""
+    x, y = (a.reshape(*a.shape[:2], -1) for a in (_met(x, windows), y))
+    wide = jnp.promote_types(y.dtype, jnp.float32)
+    if len(x) * y.shape[1] * x.shape[1] <= x.size + y.size:
+        W = jnp.einsum("nos,ncs->noc", y, x, preferred_element_type=wide).sum(0)
+    else:
+        W = jnp.einsum("nos,ncs->oc", y, x, preferred_element_type=wide)
+    return W.reshape(*W.shape, *windows.kernel).astype(y.dtype)
+
+
+def _met(x, windows):
+    """The places on which a kernel lies."""
+    return lax.slice(x, (0,) * x.ndim, x.shape, (1, 1, *windows.stride))
+
+
+def _each(W, x):
+    """W times each example of x (N, C, *space), (N, O, places)."""
+    x = x.reshape(*x.shape[:2], -1)
+    y = jnp.matmul(jnp.broadcast_to(W, (len(x), *W.shape)), x, preferred_element_type=jnp.promote_types(x.dtype, jnp.float32))
+    return y.astype(x.dtype)
