@@ -95,6 +95,7 @@ from .pooling import (
 )
 from .recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
 from .reparametrization import norm_except_dim, power_iteration, spectral_norm, weight_norm
+from .reversible import reversible
 from .rotary import rotary_embedding
 from .softmax import gumbel_softmax, log_softmax, softmax, softmin
 from .sparse import embedding, embedding_bag, one_hot
@@ -214,6 +215,7 @@ __all__ = [
     "rnn_relu_cell",
     "rnn_tanh",
     "rnn_tanh_cell",
+    "reversible",
     "rotary_embedding",
     "rrelu",
     "scaled_dot_product_attention",

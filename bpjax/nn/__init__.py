@@ -125,6 +125,7 @@ from .pooling import (
 )
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .repeat import Repeat
+from .reversible import Reversible
 from .rotary import RotaryEmbedding
 from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 from .sparse import Embedding, EmbeddingBag
@@ -263,6 +264,7 @@ __all__ = [
     "ReflectionPad2d",
     "ReflectionPad3d",
     "Repeat",
+    "Reversible",
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",

@@ -18,7 +18,9 @@ class Repeat(Module):
     Shapes: those of the block, whose output has the shape and dtype of its input; further arguments are given to every layer as they are;
     parameters (num_layers, *shape).
     Formula: x_{i+1} = block_i(x_i).  Backward: that of the block, from the last layer to the first, its parameters' gradients stacked.
-    Errors: ValueError where the output of the block is not like its input.
+    With memory="fast" what the rules of the block need is kept for every layer. With "lean" only each x_i is, and the block is run again on
+    the way back: a third more time, and memory of one layer beside the x_i.
+    Errors: ValueError where the output of the block is not like its input, or for another `memory`.
 
     >>> import jax, jax.numpy as jnp
     >>> from bpjax import nn
@@ -28,15 +30,17 @@ class Repeat(Module):
     ((12, 4, 4), (2, 4))
     """
 
-    def __init__(self, block, num_layers):
+    def __init__(self, block, num_layers, memory="fast"):
         if not isinstance(block, Module):
             raise TypeError(f"Repeat: expected a module to repeat, got {type(block).__name__}")
         if not hasattr(num_layers, "__index__") or num_layers < 1:
             raise ValueError(f"Repeat: num_layers must be a whole number, at least 1, got {num_layers!r}")
         if block._lazy():
             raise ValueError(f"Repeat: the block has no sizes yet ({block._lazy()}): give it its sizes")
-        self.num_layers = num_layers
-        self.block = _with_stacks(block, num_layers)
+        if memory not in ("fast", "lean"):
+            raise ValueError(f"Repeat: memory must be 'fast' or 'lean', got {memory!r}")
+        self.num_layers, self.memory = num_layers, memory
+        self.block = with_stacks(block, num_layers)
         self.__dict__["_template"] = block  # not a child: its own parameters are not those of this module
 
     def forward(self, input, *args, **kwargs):
@@ -54,6 +58,7 @@ class Repeat(Module):
                 raise ValueError(f"the block must return what it takes, {x.dtype}{list(x.shape)}, and returned {got}")
             return y, binding.new_buffers
 
+        layer = jax.checkpoint(layer) if self.memory == "lean" else layer
         output, new = lax.scan(layer, jnp.asarray(input), (params, buffers, keys), length=self.num_layers)
         outer.new_buffers.update(new)
         return output
@@ -96,7 +101,7 @@ class _BufferStack(Buffer):
         return jnp.broadcast_to(one, self.shape)
 
 
-def _with_stacks(block, n):
+def with_stacks(block, n):
     """A copy of a tree of modules that declares stacked parameters; what was tied stays tied."""
     block = copy.deepcopy(block)
     stacks: dict = {}

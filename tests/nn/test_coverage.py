@@ -23,7 +23,7 @@ ReLU ReLU6 LeakyReLU PReLU RReLU ELU CELU SELU GELU GLU SiLU Mish Sigmoid LogSig
 Tanhshrink Softplus Softsign Softmax Softmax2d Softmin LogSoftmax Tanh Threshold MultiheadAttention
 RNN LSTM GRU RNNCell LSTMCell GRUCell
 TransformerEncoderLayer TransformerEncoder TransformerDecoderLayer TransformerDecoder Transformer
-RotaryEmbedding SwiGLU GEGLU Repeat
+RotaryEmbedding SwiGLU GEGLU Repeat Reversible
 Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout CosineSimilarity PairwiseDistance
 L1Loss MSELoss CrossEntropyLoss LinearCrossEntropyLoss CTCLoss NLLLoss PoissonNLLLoss GaussianNLLLoss KLDivLoss BCELoss BCEWithLogitsLoss
 MarginRankingLoss HingeEmbeddingLoss MultiLabelMarginLoss HuberLoss SmoothL1Loss SoftMarginLoss MultiLabelSoftMarginLoss

@@ -21,6 +21,7 @@ from . import (  # noqa: F401
     pooling,
     recurrent,
     reparametrization,
+    reversible,
     rotary,
     softmax,
     sparse,

@@ -22,6 +22,7 @@ from . import (  # noqa: F401
     padding,
     pooling,
     recurrent,
+    reversible,
     rotary,
     softmax,
     sparse,

@@ -75,6 +75,7 @@ module("Repeat", "a layer", lambda lib: lib.nn.Repeat(lib.nn.Linear(4, 4), 3), [
 module("Repeat", "a block", lambda lib: lib.nn.Repeat(block(lib, lib.nn.Tanh()), 2), [x], parity=False)
 module("Repeat", "buffers", lambda lib: lib.nn.Repeat(block(lib, lib.nn.BatchNorm1d(4)), 2), [x], parity=False)
 module("Repeat", "random", lambda lib: lib.nn.Repeat(block(lib, lib.nn.Dropout(0.4)), 2), [x], parity=False)
+module("Repeat", "lean", lambda lib: lib.nn.Repeat(block(lib, lib.nn.BatchNorm1d(4), lib.nn.Dropout(0.4)), 2, "lean"), [x], parity=False)
 module("Repeat", "of Repeat", lambda lib: lib.nn.Repeat(lib.nn.Repeat(lib.nn.Linear(4, 4), 2), 2), [x], parity=False)
 
 shapes = {1: (2, 3, 5), 2: (2, 3, 4, 5), 3: (1, 3, 3, 4, 3)}
