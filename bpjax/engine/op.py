@@ -125,7 +125,13 @@ class Op:
             call = self._cache[key] = _Call(self, statics, tree)
         if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
             call.expect(leaves)
-        return call.jitted(*leaves)
+        try:
+            return call.jitted(*leaves)
+        except AttributeError as error:
+            if lists := [n for n, a in zip(self.arrays, arrays) if isinstance(a, list)]:
+                got = ", ".join(f"{n} as an array, got a list" for n in lists)
+                raise TypeError(f"{self.__name__}: expected {got}: convert with jnp.asarray") from error
+            raise
 
     def _bind(self, args, kwargs) -> tuple[dict, list]:
         bound = self.signature.bind(*args, **kwargs)

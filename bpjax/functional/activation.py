@@ -1,4 +1,4 @@
-"""Activations: functions of each value, and the gated one. The softmax family stands in softmax.py."""
+"""Activations: functions of each value, and the gated one; 16 bits are computed in float32. The softmax family stands in softmax.py."""
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,8 @@ def sigmoid(input):
     >>> float(F.sigmoid(jnp.array(0.0)))
     0.5
     """
-    return lax.logistic(input.astype(jnp.result_type(input, float)))  # integers, too, as in PyTorch
+    dtype = jnp.result_type(input, float)  # integers, too, as in PyTorch
+    return lax.logistic(at_least_float32(input.astype(dtype))).astype(dtype)
 
 
 @sigmoid.def_forward
@@ -35,8 +36,8 @@ def _(input):
 
 @sigmoid.def_backward
 def _(saved, dy):
-    y = saved["y"]
-    return (y * (1 - y) * dy,)
+    y = at_least_float32(saved["y"])
+    return ((y * (1 - y) * dy).astype(dy.dtype),)
 
 
 @op
@@ -81,20 +82,22 @@ def softplus(input, beta=1.0, threshold=20.0):
     0.6931
     """
     floating("softplus", input=input)
-    is_linear = input * beta > threshold
-    return jnp.where(is_linear, input, jnp.logaddexp(jnp.where(is_linear, 0, input * beta), 0) / beta)
+    x = at_least_float32(input)
+    is_linear = x * beta > threshold
+    return jnp.where(is_linear, x, jnp.logaddexp(jnp.where(is_linear, 0, x * beta), 0) / beta).astype(input.dtype)
 
 
 @softplus.def_forward
 def _(input, beta, threshold):
     y = softplus.formula(input, beta, threshold)
     # y alone cannot tell the sides apart: just below the threshold it is already above it
-    return y, {"y": y, "is_linear": pack(input * beta > threshold), "beta": beta}
+    return y, {"y": y, "is_linear": pack(at_least_float32(input) * beta > threshold), "beta": beta}
 
 
 @softplus.def_backward
 def _(saved, dy):
-    return (jnp.where(unpack(saved["is_linear"], dy.shape), dy, -jnp.expm1(-saved["beta"] * saved["y"]) * dy),)
+    below = -jnp.expm1(-saved["beta"] * at_least_float32(saved["y"])) * dy
+    return (jnp.where(unpack(saved["is_linear"], dy.shape), dy, below.astype(dy.dtype)),)
 
 
 @op
@@ -111,19 +114,26 @@ def tanhshrink(input):
     0.0
     """
     _real("tanhshrink", input)
-    return input - jnp.tanh(input)
+    return _tanhshrink(input)[0]
 
 
 @tanhshrink.def_forward
 def _(input):
-    t = jnp.tanh(input)
-    return input - t, {"t": t}
+    y, t = _tanhshrink(input)
+    return y, {"t": t}
 
 
 @tanhshrink.def_backward
 def _(saved, dy):
     t = saved["t"]
     return (t * t * dy,)
+
+
+def _tanhshrink(input):
+    dtype = jnp.result_type(input, float)
+    x = at_least_float32(input.astype(dtype))
+    t = jnp.tanh(x)
+    return (x - t).astype(dtype), t.astype(dtype)
 
 
 @op
@@ -218,7 +228,7 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
 
     Shapes: any, kept. `inplace` is accepted and means nothing here.
     Backward: dx = dy where min_val < x < max_val, else 0; the mask is kept 8 to the byte.
-    Errors: ValueError where min_val > max_val; TypeError for booleans.
+    Errors: ValueError where min_val > max_val, or for negative limits of an unsigned type; TypeError for booleans.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.hardtanh.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -278,7 +288,8 @@ def hardsigmoid(input, inplace=False):
     [0.0, 0.5, 1.0]
     """
     floating("hardsigmoid", input=input)
-    return jnp.where(input <= -3, 0, jnp.where(input >= 3, 1, input / 6 + 0.5))
+    x = at_least_float32(input)
+    return jnp.where(x <= -3, 0, jnp.where(x >= 3, 1, x / 6 + 0.5)).astype(input.dtype)
 
 
 @hardsigmoid.def_forward
@@ -576,12 +587,9 @@ def gelu(input, approximate="none"):
     0.0
     """
     floating("gelu", input=input)
-    if approximate == "none":
-        return input * Phi(input, approximate)
-    if approximate == "tanh":
-        x = at_least_float32(input)  # a large x² overflows float16
-        return (x * Phi(x, approximate)).astype(input.dtype)
-    raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    refuse("gelu", approximate not in ("none", "tanh") and f"approximate must be 'none' or 'tanh', got {approximate!r}")
+    x = at_least_float32(input)
+    return (x * Phi(x, approximate)).astype(input.dtype)
 
 
 @gelu.def_forward
@@ -593,8 +601,13 @@ def _(input, approximate):
 def _(saved, dy):
     x, dy = lax.optimization_barrier((saved["x"], dy))
     approximate = saved["approximate"]
-    x = x if approximate == "none" else at_least_float32(x)
+    x = at_least_float32(x)
     return (((Phi(x, approximate) + x * phi(x, approximate)) * dy).astype(dy.dtype),)
+
+
+@gelu.def_again
+def _(saved):
+    return gelu.formula(saved["x"], saved["approximate"])
 
 
 @op(static=("inplace",))
@@ -611,7 +624,8 @@ def silu(input, inplace=False):
     0.0
     """
     floating("silu", input=input)
-    return input * lax.logistic(input)
+    x = at_least_float32(input)
+    return (x * lax.logistic(x)).astype(input.dtype)
 
 
 @silu.def_forward
@@ -622,8 +636,14 @@ def _(input, inplace):
 @silu.def_backward
 def _(saved, dy):
     x, dy = lax.optimization_barrier((saved["x"], dy))
+    x = at_least_float32(x)
     s = lax.logistic(x)
-    return (s * (1 + x * (1 - s)) * dy,)
+    return ((s * (1 + x * (1 - s)) * dy).astype(dy.dtype),)
+
+
+@silu.def_again
+def _(saved):
+    return silu.formula(saved["x"])
 
 
 @op
@@ -640,7 +660,7 @@ def logsigmoid(input):
     -0.6931
     """
     floating("logsigmoid", input=input)
-    return -jnp.logaddexp(-input, 0)
+    return -jnp.logaddexp(-at_least_float32(input), 0).astype(input.dtype)
 
 
 @logsigmoid.def_forward
@@ -651,7 +671,12 @@ def _(input):
 @logsigmoid.def_backward
 def _(saved, dy):
     x, dy = lax.optimization_barrier((saved["x"], dy))
-    return (lax.logistic(-x) * dy,)
+    return ((lax.logistic(-at_least_float32(x)) * dy).astype(dy.dtype),)
+
+
+@logsigmoid.def_again
+def _(saved):
+    return logsigmoid.formula(saved["x"])
 
 
 @op(static=("inplace",))
@@ -668,7 +693,8 @@ def mish(input, inplace=False):
     0.0
     """
     floating("mish", input=input)
-    return input * jnp.tanh(jnp.logaddexp(input, 0))
+    x = at_least_float32(input)
+    return (x * jnp.tanh(jnp.logaddexp(x, 0))).astype(input.dtype)
 
 
 @mish.def_forward
@@ -679,8 +705,14 @@ def _(input, inplace):
 @mish.def_backward
 def _(saved, dy):
     x, dy = lax.optimization_barrier((saved["x"], dy))
+    x = at_least_float32(x)
     t = jnp.tanh(jnp.logaddexp(x, 0))
-    return ((t + x * (1 - t) * (1 + t) * lax.logistic(x)) * dy,)
+    return (((t + x * (1 - t) * (1 + t) * lax.logistic(x)) * dy).astype(dy.dtype),)
+
+
+@mish.def_again
+def _(saved):
+    return mish.formula(saved["x"])
 
 
 @op(static=("inplace",))
@@ -697,8 +729,9 @@ def hardswish(input, inplace=False):
     [0.0, 0.0, 3.0]
     """
     floating("hardswish", input=input)
-    middle = jnp.where(jnp.abs(input) >= 3, 0, input)
-    return jnp.where(input <= -3, 0, jnp.where(input >= 3, input, middle * (middle / 6 + 0.5)))
+    x = at_least_float32(input)
+    middle = jnp.where(jnp.abs(x) >= 3, 0, x)
+    return jnp.where(x <= -3, 0, jnp.where(x >= 3, x, middle * (middle / 6 + 0.5))).astype(input.dtype)
 
 
 @hardswish.def_forward
@@ -709,7 +742,13 @@ def _(input, inplace):
 @hardswish.def_backward
 def _(saved, dy):
     x, dy = lax.optimization_barrier((saved["x"], dy))
-    return (jnp.where(x <= -3, 0, jnp.where(x >= 3, dy, (x / 3 + 0.5) * dy)),)
+    x = at_least_float32(x)
+    return (jnp.where(x <= -3, 0, jnp.where(x >= 3, dy, (x / 3 + 0.5) * dy)).astype(dy.dtype),)
+
+
+@hardswish.def_again
+def _(saved):
+    return hardswish.formula(saved["x"])
 
 
 @op(static=("dim",))
@@ -728,8 +767,8 @@ def glu(input, dim=-1):
     floating("glu", input=input)
     if not -input.ndim <= dim < input.ndim or input.shape[dim] % 2:
         raise ValueError(f"glu: expected an axis dim={dim} of even size to halve, got shape {input.shape}")
-    a, b = jnp.split(input, 2, dim)
-    return a * lax.logistic(b)
+    a, b = jnp.split(at_least_float32(input), 2, dim)
+    return (a * lax.logistic(b)).astype(input.dtype)
 
 
 @glu.def_forward
@@ -740,9 +779,14 @@ def _(input, dim):
 @glu.def_backward
 def _(saved, dy):
     x, dy = lax.optimization_barrier((saved["x"], dy))
-    a, b = jnp.split(x, 2, saved["dim"])
+    a, b = jnp.split(at_least_float32(x), 2, saved["dim"])
     s = lax.logistic(b)
-    return (jnp.concatenate([s * dy, a * s * (1 - s) * dy], saved["dim"]),)
+    return (jnp.concatenate([s * dy, a * s * (1 - s) * dy], saved["dim"]).astype(x.dtype),)
+
+
+@glu.def_again
+def _(saved):
+    return glu.formula(saved["x"], saved["dim"])
 
 
 # -- what they share ---------------------------------------------------------------------------------------------------
@@ -756,7 +800,11 @@ def _real(name, x):
 
 def _clipped(name, x, low, high):
     _real(name, x)
-    refuse(name, low > high and f"min_val must not lie above max_val, got {low} and {high}")
+    refuse(
+        name,
+        low > high and f"min_val must not lie above max_val, got {low} and {high}",
+        jnp.issubdtype(x.dtype, jnp.unsignedinteger) and min(low, high) < 0 and f"{x.dtype} has no negative limits, got {low} and {high}",
+    )
     return jnp.where(x <= low, low, jnp.where(x >= high, high, x)).astype(x.dtype)  # NaN stays NaN
 
 

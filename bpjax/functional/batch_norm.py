@@ -41,6 +41,11 @@ def _(saved, dy):
     return _backward(saved, dy)
 
 
+@batch_norm.def_again
+def _(saved):
+    return _again(saved)
+
+
 def _batch_norm(input, running_mean, running_var, weight, bias, training, eps):
     arrays = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     _check("batch_norm", input, arrays, training)
@@ -79,6 +84,11 @@ def _(input, running_mean, running_var, weight, bias, use_input_stats, momentum,
 @instance_norm.def_backward
 def _(saved, dy):
     return _backward(saved, dy)
+
+
+@instance_norm.def_again
+def _(saved):
+    return _again(saved)
 
 
 def _instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, eps):
@@ -130,7 +140,12 @@ def _forward(input, running_mean, running_var, weight, bias, axes, eps):
         x_hat, mu, r = standardized(input, axes, eps)
     y = affine(x_hat, _on_channels(weight, input), _on_channels(bias, input), input.dtype)
     dtypes = [None if a is None else a.dtype for a in (running_mean, running_var, weight, bias)]
-    return y, {"x": input, "mu": mu, "r": r, "gamma": weight, "dtypes": dtypes, "axes": axes}
+    return y, {"x": input, "mu": mu, "r": r, "gamma": weight, "beta": bias, "dtypes": dtypes, "axes": axes}
+
+
+def _again(saved):
+    x, gamma, beta = (saved[k] for k in ("x", "gamma", "beta"))
+    return affine((at_least_float32(x) - saved["mu"]) * saved["r"], _on_channels(gamma, x), _on_channels(beta, x), x.dtype)
 
 
 def _backward(saved, dy):

@@ -7,7 +7,7 @@ import numpy as np
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating
+from .checks import at_least_float32, floating, numbers
 from .reduction import unbroadcast
 from .vector_norm import absolute, norm_axes, slope, vector_norm
 
@@ -19,7 +19,7 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     Shapes: x1 and x2 (*, D), broadcast to each other -> (*), or (*, 1) with `keepdim`.
     Backward: with d = x1 - x2 + ε:  dx1 = sign(d) (|d| / y)ᵖ⁻¹ dy, 0 where d = 0 and for p = 0; values that tie for p = ±∞ share dy;
     dx2 = -dx1. Each is summed over what was broadcast.
-    Errors: ValueError where the shapes do not fit, or the norm of no values is not defined.
+    Errors: ValueError where the shapes do not fit, or the norm of no values is not defined; TypeError for booleans and complex numbers.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.pairwise_distance.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -45,6 +45,7 @@ def _(saved, dy):
 
 def _pairwise_distance(x1, x2, p, eps, keepdim):
     _check_broadcast("pairwise_distance", x1, x2)
+    numbers("pairwise_distance", x1=x1, x2=x2)
     d = at_least_float32(x1) - at_least_float32(x2) + eps
     axes = norm_axes("pairwise_distance", d, p, -1)
     n = vector_norm(d, p, axes)

@@ -32,9 +32,15 @@ def _(a, b):
 
 @swiglu.def_backward
 def _(saved, dy):
-    a, b, dy = lax.optimization_barrier((saved["a"], saved["b"], dy))
+    a, b, dy = map(at_least_float32, lax.optimization_barrier((saved["a"], saved["b"], dy)))
     s = lax.logistic(a)
-    return b * s * (1 + a * (1 - s)) * dy, a * s * dy
+    dtype = saved["a"].dtype
+    return (b * s * (1 + a * (1 - s)) * dy).astype(dtype), (a * s * dy).astype(dtype)
+
+
+@swiglu.def_again
+def _(saved):
+    return swiglu.formula(saved["a"], saved["b"])
 
 
 @op(static=("approximate",))
@@ -64,10 +70,15 @@ def _(a, b, approximate):
 def _(saved, dy):
     approximate = saved["approximate"]
     a, b, dy = lax.optimization_barrier((saved["a"], saved["b"], dy))
-    x = a if approximate == "none" else at_least_float32(a)
+    x = at_least_float32(a)
     Phi_a = Phi(x, approximate)
     da = (b * (Phi_a + x * phi(x, approximate)) * dy).astype(a.dtype)
     return da, (x * Phi_a * dy).astype(b.dtype)
+
+
+@geglu.def_again
+def _(saved):
+    return geglu.formula(saved["a"], saved["b"], saved["approximate"])
 
 
 def _check(name, a, b):

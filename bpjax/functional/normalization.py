@@ -31,7 +31,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
 @layer_norm.def_forward
 def _(input, normalized_shape, weight, bias, eps):
     y, mu, r = _layer_norm(input, normalized_shape, weight, bias, eps)
-    return y, {"x": input, "mu": mu, "r": r, "gamma": weight, "beta": None if bias is None else bias.dtype, "shape": normalized_shape}
+    return y, {"x": input, "mu": mu, "r": r, "gamma": weight, "beta": bias, "shape": normalized_shape}
 
 
 @layer_norm.def_backward
@@ -43,8 +43,14 @@ def _(saved, dy):
     x_hat = (at_least_float32(x) - mu) * r
     dx = r * (h - h.mean(axes, keepdims=True) - x_hat * (h * x_hat).mean(axes, keepdims=True))
     dgamma = None if gamma is None else (g * x_hat).sum(leading).astype(gamma.dtype)
-    dbeta = None if saved["beta"] is None else g.sum(leading).astype(saved["beta"])
+    dbeta = None if saved["beta"] is None else g.sum(leading).astype(saved["beta"].dtype)
     return dx.astype(x.dtype), dgamma, dbeta
+
+
+@layer_norm.def_again
+def _(saved):
+    x = saved["x"]
+    return affine((at_least_float32(x) - saved["mu"]) * saved["r"], saved["gamma"], saved["beta"], x.dtype)
 
 
 def _layer_norm(input, normalized_shape, weight, bias, eps):
@@ -87,6 +93,12 @@ def _(saved, dy):
     dx = r * (h - x * (r * r * (h * x).mean(axes, keepdims=True)))
     dgamma = None if gamma is None else (g * x * r).sum(leading).astype(gamma.dtype)
     return dx.astype(saved["x"].dtype), dgamma
+
+
+@rms_norm.def_again
+def _(saved):
+    x = saved["x"]
+    return affine(at_least_float32(x) * saved["r"], saved["gamma"], None, x.dtype)
 
 
 def _rms_norm(input, normalized_shape, weight, eps):
@@ -139,7 +151,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
 @group_norm.def_forward
 def _(input, num_groups, weight, bias, eps):
     y, mu, r = _group_norm(input, num_groups, weight, bias, eps)
-    return y, {"x": input, "mu": mu, "r": r, "gamma": weight, "beta": None if bias is None else bias.dtype}
+    return y, {"x": input, "mu": mu, "r": r, "gamma": weight, "beta": bias}
 
 
 @group_norm.def_backward
@@ -149,24 +161,36 @@ def _(saved, dy):
     x, g = (at_least_float32(a).reshape(split) for a in (saved["x"], dy))
     x_hat = (x - mu) * r
     b, c = g.sum(3, keepdims=True), (g * x_hat).sum(3, keepdims=True)
-    weight = 1 if gamma is None else gamma.reshape(split[1], split[2], 1)
+    weight = 1 if gamma is None else _of_groups(gamma, split)
     n = split[2] * split[3]
     dx = r * (weight * g - (weight * b).sum(2, keepdims=True) / n - x_hat * ((weight * c).sum(2, keepdims=True) / n))
     dgamma = None if gamma is None else c.sum(0).reshape(gamma.shape).astype(gamma.dtype)
-    dbeta = None if saved["beta"] is None else b.sum(0).reshape(-1).astype(saved["beta"])
+    dbeta = None if saved["beta"] is None else b.sum(0).reshape(-1).astype(saved["beta"].dtype)
     return dx.reshape(dy.shape).astype(saved["x"].dtype), dgamma, dbeta
 
 
+@group_norm.def_again
+def _(saved):
+    x, mu = saved["x"], saved["mu"]
+    split = _split(x.shape, mu.shape[1])
+    x_hat = (at_least_float32(x).reshape(split) - mu) * saved["r"]
+    return affine(x_hat, _of_groups(saved["gamma"], split), _of_groups(saved["beta"], split), x.dtype).reshape(x.shape)
+
+
 def _group_norm(input, num_groups, weight, bias, eps):
-    if input.ndim < 2 or num_groups < 1 or input.shape[1] % num_groups:
+    if input.ndim < 2 or not hasattr(num_groups, "__index__") or num_groups < 1 or input.shape[1] % num_groups:
         expected = "an input of shape (N, C, *) and a num_groups that divides C"
         raise ValueError(f"group_norm: expected {expected}, got {input.shape} and {num_groups}")
     split = _split(input.shape, num_groups)
     one_value = split[0] * split[2] * split[3] == 1 and f"expected more than 1 value in a group, got {num_groups} groups of {input.shape}"
     check_on_channels("group_norm", input, one_value, weight=weight, bias=bias)
     x_hat, mu, r = standardized(input.reshape(split), (2, 3), eps)
-    weight, bias = (None if a is None else a.reshape(split[1], split[2], 1) for a in (weight, bias))
-    return affine(x_hat, weight, bias, input.dtype).reshape(input.shape), mu, r
+    return affine(x_hat, _of_groups(weight, split), _of_groups(bias, split), input.dtype).reshape(input.shape), mu, r
+
+
+def _of_groups(a, split):
+    """One number for each channel beside the axes of the split; None stays None."""
+    return None if a is None else a.reshape(split[1], split[2], 1)
 
 
 def _split(shape, num_groups):
@@ -212,7 +236,7 @@ def _local_response_norm(input, size, alpha, beta, k):
     refuse(
         "local_response_norm",
         input.ndim < 3 and f"expected an input of shape (N, C, *) of at least 3 axes, got {input.shape}",
-        size < 1 and f"size must be positive, got {size}",
+        not (hasattr(size, "__index__") and size > 0) and f"size must be a positive whole number, got {size}",
     )
     floating("local_response_norm", input=input)
     x = at_least_float32(input)

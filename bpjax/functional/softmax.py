@@ -108,10 +108,11 @@ def gumbel_softmax(logits, tau=1.0, hard=False, eps=1e-10, dim=-1, *, rng=None):
 def _for_softmax(name, x, dim, dtype):
     """The input in the precision of the computation, the axis, and the dtype of the value; a scalar counts as a vector of one."""
     rank = max(x.ndim, 1)
+    is_axis = hasattr(dim, "__index__") and -rank <= dim < rank
     refuse(
         name,
         dim is None and "say along which axis, for example dim=-1",
-        dim is not None and not -rank <= dim < rank and f"dim={dim} is no axis of an input of shape {x.shape}",
+        dim is not None and not is_axis and f"dim={dim} is no axis of an input of shape {x.shape}",
     )
     x = x if dtype is None else x.astype(dtype)
     floating(name, input=x)

@@ -16,8 +16,8 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     Shapes: input (*) of integers, weight (V, D) -> (*, D).
     Backward: dW[i] = Σ of dy where input is i, zero for i = padding_idx; with scale_grad_by_freq divided by how often i is in the input.
     A scatter-add: one-hot products are 58 times slower on a CPU.
-    Errors: NotImplementedError for max_norm and sparse; TypeError for indices that are not integers; ValueError where weight has not two
-    axes or padding_idx lies outside. An index outside the table gives NaN (PyTorch raises; compiled code cannot).
+    Errors: NotImplementedError for max_norm and sparse; TypeError for indices that are not int32 or int64; ValueError where weight has not
+    two axes or padding_idx lies outside. An index outside the table gives NaN (PyTorch raises; compiled code cannot).
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.embedding.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -25,6 +25,7 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     [[2.0], [1.0]]
     """
     _check_table("embedding", input, weight, padding_idx, max_norm, sparse)
+    input = _canonical(input)
     y = _rows(weight, input, scale_grad_by_freq)
     return y if padding_idx is None else jnp.where(_is(padding_idx, input, weight.shape[0])[..., None], lax.stop_gradient(y), y)
 
@@ -37,7 +38,7 @@ def _(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, spars
 
 @embedding.def_backward
 def _(saved, dy):
-    i, V = saved["i"], saved["shape"][0]
+    i, V = _canonical(saved["i"]), saved["shape"][0]
     if saved["padding_idx"] is not None:
         i = jnp.where(_is(saved["padding_idx"], i, V), V, i)
     return None, _added_to_rows(dy, i, saved["shape"], saved["by_freq"])
@@ -64,7 +65,7 @@ def embedding_bag(
     Backward: dW[i] = Σ p dy_b over where i is in bag b, over the size of the bag for the mean, and with scale_grad_by_freq over how often
     i is in the input;  dp = W[i] · dy_b.  For the maximum dW gets dy_b in the first row that reaches it, and that row's index is kept.
     Errors: NotImplementedError for max_norm, sparse, and per_sample_weights of a mean or maximum; TypeError for indices that are not
-    integers; ValueError for shapes or options that do not fit. An index outside the table gives NaN in its bag, offsets that
+    int32 or int64; ValueError for shapes or options that do not fit. An index outside the table gives NaN in its bag, offsets that
     do not ascend from 0 give NaN everywhere (PyTorch raises; compiled code cannot).
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.embedding_bag.html
 
@@ -134,11 +135,12 @@ def _check_bags(input, offsets, scale_grad_by_freq, mode, per_sample_weights, in
 
 def _bags(input, offsets, include_last_offset, padding_idx, V):
     """All indices, the bag of each, how many bags there are, and whether the offsets are sound. What is in no bag has that number."""
-    i = input.reshape(-1)
+    i = _canonical(input).reshape(-1)
     if offsets is None:
         bags, sound = len(input), True
         bag = jnp.arange(bags).repeat(input.shape[1])
     else:
+        offsets = _canonical(offsets)
         bags = len(offsets) - include_last_offset
         sound = (offsets[:1] == 0).all() & (jnp.diff(offsets) >= 0).all() & (offsets[-1:] <= len(i)).all()
         bag = jnp.searchsorted(offsets, jnp.arange(len(i)), side="right") - 1
@@ -165,7 +167,7 @@ def one_hot(tensor, num_classes=-1):
 
     Shapes: integers (*) -> integers (*, num_classes).
     Backward: none, there is nothing to differentiate.
-    Errors: TypeError for classes that are not integers; ValueError for classes outside [0, num_classes), and inside `jax.jit` where
+    Errors: TypeError for classes that are not int32 or int64; ValueError for classes outside [0, num_classes), and inside `jax.jit` where
     num_classes is not given. Inside `jax.jit` a class outside gives a row of 0 (PyTorch raises; compiled code cannot).
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.one_hot.html
 
@@ -173,8 +175,7 @@ def one_hot(tensor, num_classes=-1):
     >>> F.one_hot(jnp.array([2, 0])).tolist()
     [[0, 0, 1], [1, 0, 0]]
     """
-    if not jnp.issubdtype(tensor.dtype, jnp.integer):
-        raise TypeError(f"one_hot: expected integers, got {tensor.dtype}")
+    _integers("one_hot", tensor, "classes")
     values = None if isinstance(tensor, jax.core.Tracer) else np.asarray(tensor)
     if num_classes == -1:
         refuse("one_hot", (values is None or values.size == 0) and "num_classes cannot be read off traced or empty classes: give it")
@@ -182,7 +183,7 @@ def one_hot(tensor, num_classes=-1):
     refuse("one_hot", num_classes < 1 and f"num_classes must be positive, got {num_classes}")
     if values is not None and not ((values >= 0) & (values < num_classes)).all():
         raise ValueError(f"one_hot: expected classes in [0, {num_classes}), got {values.min()} to {values.max()}")
-    return (tensor[..., None] == jnp.arange(num_classes)).astype(int)
+    return (_canonical(tensor)[..., None] == jnp.arange(num_classes)).astype(int)
 
 
 # -- what they share ---------------------------------------------------------------------------------------------------
@@ -197,15 +198,20 @@ def _check_table(name, i, W, padding_idx, max_norm, sparse):
     refuse(name, padding_idx is not None and not -len(W) <= padding_idx < len(W) and f"padding_idx={padding_idx} is no row of {len(W)}")
 
 
-def _integers(name, i):
-    if not jnp.issubdtype(i.dtype, jnp.integer):
-        raise TypeError(f"{name}: expected integer indices, got {i.dtype} of shape {i.shape}")
+def _integers(name, i, what="indices"):
+    if i.dtype not in (jnp.int32, jnp.int64):  # others cannot hold the number of rows, and PyTorch refuses them
+        raise TypeError(f"{name}: expected integer {what}, int32 or int64, got {i.dtype} of shape {i.shape}: convert with .astype(int)")
+
+
+def _canonical(i):
+    """The indices, in int32 where JAX has no int64: an array that was made under enable_x64 keeps it, and every use would warn."""
+    return i.astype(jax.dtypes.canonicalize_dtype(i.dtype))
 
 
 def _rows(W, i, by_freq=False):
     """W[i]; with `by_freq` each row's derivative is divided by how often its index is there."""
     i = _in_table(i, len(W))
-    y = jnp.take(W, i, axis=0, mode="fill", fill_value=jnp.nan)
+    y = W.at[i].get(mode="fill", fill_value=jnp.nan)
     if not by_freq:
         return y
     value = lax.stop_gradient(y)

@@ -14,7 +14,7 @@ def norm_axes(name, x, p, dim):
     size = max(x.ndim, 1)  # a scalar has axis 0, as in PyTorch
     if not isinstance(p, int | float) or math.isnan(p):
         raise ValueError(f"{name}: p must be a number, got {p!r}")
-    if any(not -size <= a < size for a in given) or len({a % size for a in given}) < len(given):
+    if any(not (hasattr(a, "__index__") and -size <= a < size) for a in given) or len({a % size for a in given}) < len(given):
         raise ValueError(f"{name}: dim must name distinct axes of an array of shape {x.shape}, got {dim}")
     axes = tuple(a % size for a in given if x.ndim)
     if (p < 0 or p == math.inf) and not all(x.shape[a] for a in axes):

@@ -6,7 +6,23 @@ from .linear import Linear
 from .module import Lazy
 
 
-class LazyLinear(Lazy):
+class _Readable(Lazy):
+    """Has the attributes of what it becomes from the start, and prints them; the size that is `unknown` is 0 until then."""
+
+    unknown: str
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.__dict__.update((name, value) for name, value in vars(self._without_input()).items() if not name.startswith("_"))
+
+    def _without_input(self):
+        return self.becomes(**{self.unknown: 0}, **self._arguments)
+
+    def extra_repr(self):
+        return self._without_input().extra_repr()
+
+
+class LazyLinear(_Readable):
     """A Linear that takes in_features from its input.
 
     Shapes: (*, in_features) -> (*, out_features).
@@ -23,6 +39,7 @@ class LazyLinear(Lazy):
     """
 
     becomes = Linear
+    unknown = "in_features"
 
     def __init__(self, out_features, bias=True, *, dtype=None):
         super().__init__(out_features=out_features, bias=bias, dtype=dtype)
@@ -31,9 +48,16 @@ class LazyLinear(Lazy):
         return {"in_features": self._shape(input)[-1]}
 
 
-class _LazyConv(Lazy):
+class _LazyConvNd(_Readable):
     """Takes in_channels from the axis before those of space."""
 
+    unknown = "in_channels"
+
+    def missing(self, input):
+        return {"in_channels": self._channels(input)}
+
+
+class _LazyConv(_LazyConvNd):
     def __init__(
         self, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, padding_mode="zeros", *, dtype=None
     ):
@@ -42,13 +66,8 @@ class _LazyConv(Lazy):
             bias=bias, padding_mode=padding_mode, dtype=dtype,
         )  # fmt: skip
 
-    def missing(self, input):
-        return {"in_channels": self._channels(input)}
 
-
-class _LazyConvTranspose(Lazy):
-    """Takes in_channels from the axis before those of space."""
-
+class _LazyConvTranspose(_LazyConvNd):
     def __init__(
         self,
         out_channels,
@@ -68,15 +87,15 @@ class _LazyConvTranspose(Lazy):
             groups=groups, bias=bias, dilation=dilation, padding_mode=padding_mode, dtype=dtype,
         )  # fmt: skip
 
-    def missing(self, input):
-        return {"in_channels": self._channels(input)}
 
-
-class _LazyNorm(Lazy):
+class _LazyNorm(_Readable):
     """Takes num_features from its input."""
 
-    def __init__(self, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, *, dtype=None):
-        super().__init__(eps=eps, momentum=momentum, affine=affine, track_running_stats=track_running_stats, dtype=dtype)
+    unknown = "num_features"
+
+    def __init__(self, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, *, bias=True, dtype=None):
+        options = {"affine": affine, "track_running_stats": track_running_stats, "bias": bias}
+        super().__init__(eps=eps, momentum=momentum, **options, dtype=dtype)
 
 
 class _LazyBatchNorm(_LazyNorm):

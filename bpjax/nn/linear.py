@@ -24,7 +24,7 @@ class Linear(Module):
 
     def __init__(self, in_features, out_features, bias=True, *, dtype=None):
         self.in_features, self.out_features = in_features, out_features
-        init = uniform(1 / math.sqrt(in_features) if in_features else 0.0)
+        init = uniform(1 / math.sqrt(in_features) if in_features > 0 else 0.0)
         self.weight = Parameter((out_features, in_features), init, dtype)
         self.bias = Parameter((out_features,), init, dtype) if bias else None
 

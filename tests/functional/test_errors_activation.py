@@ -44,6 +44,7 @@ def test_integers_keep_their_type_in_pieces():
 
 VALUES = {
     "hardtanh: min_val must not lie above max_val, got 2 and 1": lambda: F.hardtanh(x, 2, 1),
+    "hardtanh: uint8 has no negative limits, got -1.0 and 1.0": lambda: F.hardtanh(ints.astype(jnp.uint8)),
     "Hardtanh: max_val must be greater than min_val, got 1 and 1": lambda: nn.Hardtanh(1, 1),
     "softshrink: lambd must not be negative, got -0.5": lambda: F.softshrink(x, -0.5),
     "celu: alpha must not be 0": lambda: F.celu(x, 0),
@@ -57,6 +58,7 @@ VALUES = {
     "got input (4,), weight (4,)": lambda: F.prelu(x[0], jnp.ones(4)),
     "got input (), weight (2,)": lambda: F.prelu(x[0, 0], jnp.ones(2)),
     "softmax: dim=2 is no axis of an input of shape (2, 4)": lambda: F.softmax(x, 2),
+    "softmax: dim=1.0 is no axis of an input of shape (2, 4)": lambda: F.softmax(x, 1.0),
     "log_softmax: say along which axis": lambda: F.log_softmax(x),
     "Softmax2d: expected input (N, C, H, W) or (C, H, W), got shape (2, 4)": lambda: nn.Softmax2d()(x),
     "gumbel_softmax: is random and needs rng=": lambda: F.gumbel_softmax(x),
@@ -113,12 +115,17 @@ TYPES = {
     "bilinear: expected one dtype, got input1 float32, input2 bfloat16": lambda: F.bilinear(x, half, jnp.ones((1, 4, 4))),
     "Unflatten: unflattened_size must be a tuple of whole numbers, got 4": lambda: nn.Unflatten(1, 4),
     "whole numbers, got (2.0, 2)": lambda: nn.Unflatten(1, (2.0, 2)),
-    "embedding: expected integer indices, got float32 of shape (2, 4)": lambda: F.embedding(x, W),
+    "embedding: expected integer indices, int32 or int64, got float32 of shape (2, 4)": lambda: F.embedding(x, W),
     "embedding: expected a floating-point weight": lambda: F.embedding(i, ints),
-    "embedding_bag: expected integer indices, got float32": lambda: F.embedding_bag(x, W),
-    "offsets: expected integer indices, got float32": lambda: F.embedding_bag(i, W, jnp.ones(2)),
+    "embedding: expected integer indices, int32 or int64, got uint8": lambda: F.embedding(i.astype(jnp.uint8), jnp.ones((300, 3))),
+    "embedding: expected integer indices, int32 or int64, got int16": lambda: F.embedding(i.astype(jnp.int16), W),
+    "embedding: expected integer indices, int32 or int64, got bool": lambda: F.embedding(bools, W),
+    "embedding_bag: expected integer indices, int32 or int64, got float32": lambda: F.embedding_bag(x, W),
+    "embedding_bag: expected integer indices, int32 or int64, got int8": lambda: F.embedding_bag(i.astype(jnp.int8), W, two),
+    "offsets: expected integer indices, int32 or int64, got float32": lambda: F.embedding_bag(i, W, jnp.ones(2)),
     "got weight float32, per_sample_weights bfloat16": lambda: F.embedding_bag(i, W, two, per_sample_weights=half[0, :3], mode="sum"),
-    "one_hot: expected integers, got float32": lambda: F.one_hot(x),
+    "one_hot: expected integer classes, int32 or int64, got float32": lambda: F.one_hot(x),
+    "one_hot: expected integer classes, int32 or int64, got uint8": lambda: F.one_hot(i.astype(jnp.uint8)),
 }
 UNSUPPORTED = {
     "embedding: max_norm": lambda: F.embedding(i, W, max_norm=1.0),

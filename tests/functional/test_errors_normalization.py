@@ -8,6 +8,7 @@ import pytest
 
 import bpjax.functional as F
 from bpjax import nn
+from bpjax.nn.utils import parametrizations
 
 inf = float("inf")
 
@@ -54,10 +55,12 @@ VALUES = {
     "group_norm: ...divides C...(4, 5) and 2": lambda: F.group_norm(ones(4, 5), 2),
     "group_norm: ...got (4,)": lambda: F.group_norm(ones(4), 2),
     "group_norm: ...and 0": lambda: F.group_norm(ones(2, 4), 0),
+    "group_norm: ...and 2.0": lambda: F.group_norm(ones(2, 4), 2.0),
     "group_norm: ...weight of shape (4,)...(4, 1)": lambda: F.group_norm(ones(2, 4), 2, ones(4, 1)),
     "group_norm: ...more than 1 value...4 groups of (1, 4, 1)": lambda: F.group_norm(ones(1, 4, 1), 4),
     "local_response_norm: ...at least 3 axes...(2, 3)": lambda: F.local_response_norm(ones(2, 3), 2),
-    "local_response_norm: ...size must be positive, got 0": lambda: F.local_response_norm(ones(2, 3, 4), 0),
+    "local_response_norm: ...size must be a positive whole number, got 0": lambda: F.local_response_norm(ones(2, 3, 4), 0),
+    "local_response_norm: ...whole number, got 2.5": lambda: F.local_response_norm(ones(2, 3, 4), 2.5),
     "normalize: ...shape (3,)...1": lambda: F.normalize(ones(3)),
     "normalize: ...distinct...(0, -2)": lambda: F.normalize(ones(2, 3), dim=(0, -2)),
     "normalize: ...p=inf...(2, 0)": lambda: F.normalize(ones(2, 0), inf),
@@ -66,6 +69,7 @@ VALUES = {
     "pairwise_distance: ...p=-1...(2, 0)": lambda: F.pairwise_distance(ones(2, 0), ones(2, 0), -1),
     "cosine_similarity: ...broadcast...(2, 3) and (4, 3)": lambda: F.cosine_similarity(ones(2, 3), ones(4, 3)),
     "cosine_similarity: ...shape (3,)...1": lambda: F.cosine_similarity(ones(3), ones(3)),
+    "cosine_similarity: ...shape (2, 3), got 1.0": lambda: F.cosine_similarity(ones(2, 3), ones(2, 3), 1.0),
     "pdist: ...(N, D)...(3,)": lambda: F.pdist(ones(3)),
     "pdist: ...p must not be negative...-1": lambda: F.pdist(ones(3, 2), -1),
     "pdist: ...nan": lambda: F.pdist(ones(3, 2), float("nan")),
@@ -74,6 +78,10 @@ VALUES = {
     "spectral_norm: ...u of shape (2,)...(3,)...v of shape (3,)...(2,)": lambda: F.spectral_norm(ones(2, 3), ones(3), ones(2)),
     "spectral_norm: ...dim...-3": lambda: F.spectral_norm(ones(2, 3), ones(2), ones(3), -3),
     "power_iteration: ...n_power_iterations must be positive, got 0": lambda: F.power_iteration(ones(2, 3), ones(2), ones(3), 0),
+    "spectral_norm: ...n_power_iterations must be positive, got 0": lambda: nn.utils.spectral_norm(nn.Linear(2, 3), n_power_iterations=0),
+    "spectral_norm: ...dim must be an axis of a parameter of shape (3,), got 1": lambda: parametrizations.spectral_norm(
+        nn.ConvTranspose1d(2, 3, 1), "bias"
+    ),
     "BatchNorm1d: ...num_features...-1": lambda: nn.BatchNorm1d(-1),
     "BatchNorm2d: ...num_features...2.0": lambda: nn.BatchNorm2d(2.0),
     "BatchNorm1d: ...(N, C) or (N, C, L)...(3,)": lambda: train(nn.BatchNorm1d(3), ones(3)),
@@ -99,6 +107,8 @@ TYPES = {
     "group_norm: ...bfloat16, weight float16": lambda: F.group_norm(half(2, 4), 2, ones(4, dtype=jnp.float16)),
     "local_response_norm: ...int32": lambda: F.local_response_norm(whole(2, 3, 4), 2),
     "normalize: ...int32": lambda: F.normalize(whole(2, 3)),
+    "pairwise_distance: ...x1...bool": lambda: F.pairwise_distance(ones(2, 3, dtype=bool), ones(2, 3)),
+    "pairwise_distance: ...x2...complex64": lambda: F.pairwise_distance(ones(2, 3), ones(2, 3, dtype=jnp.complex64)),
     "cosine_similarity: ...int32 and int32": lambda: F.cosine_similarity(whole(2, 3), whole(2, 3)),
     "pdist: ...int32": lambda: F.pdist(whole(2, 3)),
     "weight_norm: ...v float32, g bfloat16": lambda: F.weight_norm(ones(2, 3), half(2, 1)),

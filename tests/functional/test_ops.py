@@ -1,5 +1,8 @@
 """Every op, by hand and by JAX, over the list of cases."""
 
+import importlib
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -56,7 +59,8 @@ def test_hand_is_auto(case, called, record_property):
     y, formula, results = program(*args)
     if isinstance(getattr(F, case.op), Op):
         assert set(called) == {case.op}, "the sweep did not recognise the op"
-    np.testing.assert_allclose(y, formula, rtol=1e-13, atol=1e-300)
+    rounding = 1e-15 * np.abs(formula).max(initial=0)  # of terms that cancel, where the forward adds them in another order
+    np.testing.assert_allclose(y, formula, rtol=1e-13, atol=max(rounding, 1e-300))
     for name, (hand, auto) in results.items():
         assert all(np.isfinite(h).all() for h in hand)
         assert_same(hand, auto, 0.0 if name == "zero" else norm(cotangents(y)[name]))
@@ -126,17 +130,27 @@ def test_second_order(case):
         assert_same(hand, auto, relative=1e-9, absolute=1e-12)
 
 
+@pytest.fixture(scope="module")
+def without_x64():
+    """The functions of the cases by id, closed over arrays of their own: JAX 0.10 remembers the dtype that a NumPy array was first
+    traced with, for as long as that trace lives, also when enable_x64 has changed since."""
+    ours = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "op_cases"}
+    again = importlib.import_module("op_cases").CASES
+    sys.modules.update(ours)
+    return {c.id: c.f for c in again}
+
+
 @one_per_op
-def test_low_precision(case):
-    def pull(vjp, args, dy):
-        y, back = vjp(case.f, *args)
+def test_low_precision(case, without_x64):
+    def pull(f, vjp, args, dy=None):
+        y, back = vjp(f, *args)
         return y, back(cotangents(y)["random"] if dy is None else dy)
 
-    dtypes = (jnp.float32, jnp.bfloat16)
+    dtypes = (jnp.float32, jnp.bfloat16, jnp.float16)
     low = [tuple(jnp.asarray(a, dtype) for a in case.args) for dtype in dtypes]
     with jax.enable_x64(False):
-        results = jax.jit(lambda low: [[pull(v, args, None) for v in (bpjax.vjp, jax.vjp)] for args in low])(low)
-    in_float64 = jax.jit(lambda args, dy: pull(jax.vjp, args, dy)[1])
+        results = jax.jit(lambda low: [[pull(without_x64[case.id], v, args) for v in (bpjax.vjp, jax.vjp)] for args in low])(low)
+    in_float64 = jax.jit(lambda args, dy: pull(case.f, jax.vjp, args, dy)[1])
     for dtype, args, ((y, hand), (_, auto)) in zip(dtypes, low, results):
         assert y.dtype == dtype
         truth = in_float64([jnp.asarray(a, jnp.float64) for a in args], jnp.asarray(cotangents(y)["random"], jnp.float64))

@@ -35,8 +35,27 @@ def test_init_settles_it(sample):
 
 def test_printing_before():
     first, _, last = (line.strip() for line in repr(lazy()).splitlines()[1:-1])
-    assert first.startswith("(0): LazyLinear(") and first.endswith("out_features=3, bias=True)")
-    assert last.startswith("(2): LazyLinear(") and last.endswith("out_features=2, bias=False)")
+    assert first == "(0): LazyLinear(in_features=0, out_features=3, bias=True)"
+    assert last == "(2): LazyLinear(in_features=0, out_features=2, bias=False)" and lazy()[2].out_features == 2
+
+
+@pytest.mark.parametrize("kind", ["BatchNorm1d", "InstanceNorm1d"])
+def test_options_of_a_norm_are_read_before(kind):
+    options = {"eps": 1e-3, "momentum": None, "affine": True, "track_running_stats": False, "bias": False}
+    model, settled = getattr(nn, f"Lazy{kind}")(**options), getattr(nn, kind)(3, **options)
+    assert repr(model) == repr(settled).replace(f"{kind}(3", f"Lazy{kind}(0") and (model.num_features, model.eps) == (0, 1e-3)
+    assert list(model.init(key, jnp.ones((2, 3, 4)))) == ["weight"] and repr(model) == repr(settled)
+
+
+@pytest.mark.parametrize("kind", ["Conv2d", "ConvTranspose2d"])
+def test_options_of_a_convolution_are_read_before(kind):
+    options = {"stride": 2, "padding": 1, "bias": False}
+    model, settled = getattr(nn, f"Lazy{kind}")(6, 3, **options), getattr(nn, kind)(4, 6, 3, **options)
+    assert repr(model) == repr(settled).replace(f"{kind}(4", f"Lazy{kind}(0") and model.in_channels == 0
+    for name in ("out_channels", "kernel_size", "stride", "padding", "dilation", "output_padding", "groups", "padding_mode", "bias"):
+        assert getattr(model, name) == getattr(settled, name)
+    model.init(key, jnp.ones((1, 4, 5, 5)))
+    assert repr(model) == repr(settled)
 
 
 def test_dtype():

@@ -5,7 +5,7 @@ import functools
 from ... import functional as F
 from ..module import Module
 from . import parametrizations
-from .parametrizations import begun, matrix_axis, replaced, vectors, weight_norm_parameters
+from .parametrizations import begun, replaced, to_normalize, vectors, weight_norm_parameters
 
 __all__ = ["parametrizations", "spectral_norm", "weight_norm"]
 
@@ -39,7 +39,7 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     Shapes: name_orig as the parameter, name_u (h,), name_v (w,) where W is (h, w): the axis `dim` by all others. `dim` is 1 for
     transposed convolutions where None, otherwise 0.
     Formula and backward: see `bpjax.functional.spectral_norm`.
-    Errors: ValueError where the module has no such parameter.
+    Errors: ValueError where the module has no such parameter, it has no axis `dim`, or there are no iterations.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.utils.spectral_norm.html
 
     >>> import jax
@@ -48,7 +48,7 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     >>> {name: value.shape for name, value in {**model.init(jax.random.key(0)), **model.init_buffers()}.items()}
     {'bias': (3,), 'weight_orig': (3, 2), 'weight_u': (3,), 'weight_v': (2,)}
     """
-    weight, dim = replaced("spectral_norm", module, name), matrix_axis(module, dim)
+    weight, dim = to_normalize(module, name, n_power_iterations, dim)
     setattr(module, f"{name}_orig", weight)
     for suffix, buffer in zip("uv", vectors(weight, dim)):
         setattr(module, f"{name}_{suffix}", buffer)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ... import functional as F
+from ...functional.checks import refuse
 from ..module import Buffer, Module, Parameter
 
 __all__ = ["spectral_norm", "weight_norm"]
@@ -38,7 +39,7 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
 
     Shapes: u (h,), v (w,) where W is (h, w): the axis `dim` by all others. `dim` is 1 for transposed convolutions where None, otherwise 0.
     Formula and backward: see `bpjax.functional.spectral_norm`.
-    Errors: ValueError where the module has no such parameter, or there are no iterations.
+    Errors: ValueError where the module has no such parameter, it has no axis `dim`, or there are no iterations.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.utils.parametrizations.spectral_norm.html
 
     >>> import jax
@@ -47,10 +48,8 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     >>> {name: value.shape for name, value in interop.state_dict(model.init_buffers()).items()}
     {'parametrizations.weight.0._u': (3,), 'parametrizations.weight.0._v': (2,)}
     """
-    if n_power_iterations < 1:
-        raise ValueError(f"spectral_norm: n_power_iterations must be positive, got {n_power_iterations}")
-    weight = replaced("spectral_norm", module, name)
-    return _parametrized(module, name, _SpectralNorm(weight, matrix_axis(module, dim), n_power_iterations, eps))
+    weight, dim = to_normalize(module, name, n_power_iterations, dim)
+    return _parametrized(module, name, _SpectralNorm(weight, dim, n_power_iterations, eps))
 
 
 class _Parametrizations(Module):
@@ -118,15 +117,24 @@ def replaced(who: str, module: Module, name: str) -> Parameter:
     return module._parameters.pop(name)
 
 
+def to_normalize(module: Module, name: str, n_power_iterations: int, dim: int | None) -> tuple[Parameter, int]:
+    """The weight that `spectral_norm` takes, and its axis that counts outputs."""
+    dim = (1 if type(module).__name__.startswith("ConvTranspose") else 0) if dim is None else dim
+    ndim = len(module._parameters[name].shape) if name in module._parameters else None
+    refuse(
+        "spectral_norm",
+        n_power_iterations < 1 and f"n_power_iterations must be positive, got {n_power_iterations}",
+        ndim is not None
+        and not -ndim <= dim < ndim
+        and f"dim must be an axis of a parameter of shape {module._parameters[name].shape}, got {dim}",
+    )
+    return replaced("spectral_norm", module, name), dim
+
+
 def weight_norm_parameters(weight: Parameter, dim) -> tuple[Parameter, Parameter]:
     """g and v, which start where the weight would."""
     g = Parameter.made_from(weight, functools.partial(F.norm_except_dim, dim=dim))
     return g, weight
-
-
-def matrix_axis(module: Module, dim: int | None) -> int:
-    """The axis of a weight that counts outputs."""
-    return (1 if type(module).__name__.startswith("ConvTranspose") else 0) if dim is None else dim
 
 
 def vectors(weight: Parameter, dim: int) -> tuple[Buffer, Buffer]:

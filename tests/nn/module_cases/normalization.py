@@ -16,6 +16,7 @@ module("LayerNorm", "one vector of one value", lambda lib: lib.nn.LayerNorm(1), 
 module("RMSNorm", "default", lambda lib: lib.nn.RMSNorm(4), [1e-8 * normal(3, 4)])  # where the default eps tells
 module("RMSNorm", "two axes", lambda lib: lib.nn.RMSNorm([2, 3], eps=1e-3), [normal(4, 2, 3)])
 module("RMSNorm", "plain", lambda lib: lib.nn.RMSNorm(4, elementwise_affine=False), [normal(2, 3, 4)])
+module("RMSNorm", "by its name in PyTorch", lambda lib: lambda x: lib.nn.RMSNorm(3, elementwise_affine=False)(x=x), [normal(2, 3)])
 module("RMSNorm", "zeros", lambda lib: lib.nn.RMSNorm(3), [np.zeros((2, 3))])
 
 module("GroupNorm", "default", lambda lib: lib.nn.GroupNorm(2, 6), [normal(3, 6, 5)])

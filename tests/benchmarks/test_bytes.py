@@ -1,0 +1,40 @@
+"""The written backward passes need fewer temporary bytes than `jax.grad` of the formulas: the models of the benchmark, small."""
+
+import jax
+import pytest
+
+import bpjax
+from benchmarks.workloads import WORKLOADS
+
+OF_KIND = {w.kind: w for w in WORKLOADS}
+SMALL = {  # kind, sizes: hand / jax.grad, at most
+    "MLP, ReLU": ("mlp", {"activation": "relu", "layers": 8, "width": 128, "batch": 256}, 0.60),
+    "MLP, GELU": ("mlp", {"activation": "gelu", "layers": 8, "width": 128, "batch": 256}, 0.75),
+    "CNN": ("cnn", {"width": 8, "batch": 8}, 0.80),
+    "ResNet-18": ("resnet18", {"batch": 2}, 1.0),
+    "depthwise block": ("depthwise", {"channels": 8, "factor": 4, "batch": 4}, 1.0),
+    "LSTM": ("lstm", {"vocabulary": 512, "width": 32, "layers": 2, "batch": 4, "length": 64}, 0.90),
+    "GPT, many words": ("gpt", {"batch": 1, "length": 512, "vocabulary": 8192, "width": 32, "heads": 2, "layers": 2}, 0.25),
+    "GPT, long": ("gpt", {"batch": 1, "length": 1024, "vocabulary": 512, "width": 32, "heads": 2, "layers": 2}, 0.18),
+    "GPT, repeated": ("gpt", {"batch": 1, "length": 256, "vocabulary": 512, "width": 32, "heads": 2, "layers": 6, "repeat": True}, 0.50),
+}
+
+
+def temporary_bytes(value_and_grad, kind, **sizes):
+    problem = OF_KIND[kind].make(**sizes)
+    program = jax.jit(value_and_grad(problem.loss)).lower(problem.params, *problem.data).compile()
+    return program.memory_analysis().temp_size_in_bytes
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_fewer_bytes_than_jax_grad(name):
+    kind, sizes, goal = SMALL[name]
+    hand, auto = (temporary_bytes(v, kind, **sizes) for v in (bpjax.value_and_grad, jax.value_and_grad))
+    assert hand <= goal * auto, f"{hand:,} bytes, {hand / auto:.3f} of {auto:,}"
+
+
+def test_the_memory_of_attention_grows_with_the_length_alone():
+    short, long = (
+        temporary_bytes(bpjax.value_and_grad, "gpt", batch=1, length=n, vocabulary=256, width=32, heads=2, layers=2) for n in (1024, 2048)
+    )
+    assert long <= 2.2 * short

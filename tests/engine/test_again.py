@@ -1,0 +1,66 @@
+"""Outputs that are made again on the way back instead of being kept."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from op_cases import CASES
+from verdict import assert_same
+
+import bpjax
+import bpjax.functional as F
+from bpjax.engine import Op, jaxprs, run
+
+OPS = [c for c in CASES if isinstance(getattr(F, c.op), Op) and getattr(F, c.op)._again is not None]
+
+
+def kept_by(f, *args):
+    """The shapes of the arrays on the tape."""
+    program, consts = jaxprs.trace(f, *args)
+    _, tape = run(program, [*consts, *args], [False] * len(consts) + [True] * len(args))
+    return [jnp.shape(leaf) for leaf in jax.tree.leaves(tape)]
+
+
+def test_what_can_be_made_again_is_not_kept():
+    kept = kept_by(lambda x: jnp.sum(F.gelu(x) ** 2), jnp.ones(3))
+    plain = kept_by(lambda x: jnp.sum(jax.nn.gelu(x) ** 2), jnp.ones(3))
+    assert len(kept) == 1 < len(plain)
+
+
+def test_a_chain_is_made_again_from_its_beginning():
+    x = jnp.ones((2, 3))
+    kept = kept_by(lambda x: jnp.sum(F.silu(F.layer_norm(x, (3,))) ** 2), x)
+    assert sorted(kept) == [(2, 1), (2, 1), (2, 3)]  # the mean, 1 / the deviation, and x
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("case", OPS, ids=[c.id for c in OPS])
+def test_it_is_the_output(case):
+    """Through a square, whose rule needs the output: jitted, so that XLA sees both."""
+    args = tuple(map(jnp.asarray, case.args))
+    loss = lambda *args: jnp.sum(case.f(*args) ** 2)
+    numbers = tuple(range(len(args)))
+    assert_same(*jax.jit(lambda *args: [g(loss, numbers)(*args) for g in (bpjax.grad, jax.grad)])(*args), relative=1e-9)
+
+
+@pytest.mark.usefixtures("x64")
+def test_in_scan_checkpoint_cond_and_at_second_order():
+    x, W = jnp.linspace(-1.0, 2.0, 12).reshape(3, 4), jnp.linspace(-1.0, 1.0, 16).reshape(4, 4)
+
+    def block(x):
+        return jnp.tanh(F.linear(F.gelu(F.linear(F.layer_norm(x, (4,)), W)), W))
+
+    def loss(x):
+        x, _ = jax.lax.scan(lambda x, _: (block(x), None), x, length=3)
+        x = jax.checkpoint(block)(x)
+        return jnp.sum(jax.lax.cond(x[0, 0] > 0, block, lambda x: -block(x), x) ** 2)
+
+    assert_same([bpjax.grad(loss)(x)], [jax.grad(loss)(x)])
+    twice = lambda g: g(lambda x: jnp.sum(jnp.sin(g(loss)(x))))
+    assert_same([twice(bpjax.grad)(x)], [twice(jax.grad)(x)], relative=1e-9)
+
+
+def test_a_cotangent_that_is_not_finite_stays_where_it_is():
+    x = jnp.array([0.5, 1.0])
+    back = bpjax.vjp(lambda x: F.gelu(x) ** 2, x)[1]
+    assert np.isfinite(np.asarray(back(jnp.array([1.0, jnp.inf]))[0])).tolist() == [True, False]
