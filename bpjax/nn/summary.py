@@ -52,10 +52,10 @@ def summary(model: Module, *inputs, train: bool = True, **kwargs) -> Summary:
     >>> from bpjax import nn
     >>> print(nn.summary(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), jnp.ones((4, 2))))
     module               kind        output         parameters  FLOPs forward  FLOPs backward  saved, hand  saved, auto
-    0                    Linear      float32[4, 3]           9             85             100            2           12
+    0                    Linear      float32[4, 3]           9             85              92            2           12
     1                    ReLU        float32[4, 3]           0              0               0            0            0
     (before any module)                                      0              0               0            0           32
-    (everything)         Sequential  float32[4, 3]           9             85             100            2           44
+    (everything)         Sequential  float32[4, 3]           9             85              92            2           44
     """
     key = jax.random.key(0)
     params, buffers = model.init(key, *inputs, **kwargs), model.init_buffers()
