@@ -60,6 +60,33 @@ def markdown(rows: list[Row], machine: str) -> str:
     return "\n".join([machine, "", head(), *map(line, rows), "", *goals, ""])
 
 
+def summary(rows: list[Row], machine: str) -> str:
+    """One line for each model: what the written backward passes need, divided by what each other competitor needs."""
+    others = ["jax.grad", BEST_CHECKPOINT, "Equinox", "Flax NNX"]
+    head = ["model", *(f"bytes / {n}" for n in others), *(f"time / {n}" for n in (*others, "PyTorch")), "gradient error / jax.grad"]
+    lines = [machine, "", "| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
+    for model in dict.fromkeys(row.workload for row in rows):
+        of = {row.competitor: row for row in rows if row.workload == model and not row.missing}
+        checkpoints = [row for name, row in of.items() if name.startswith("checkpoint")]
+        if checkpoints:
+            of[BEST_CHECKPOINT] = min(checkpoints, key=lambda row: row.temporary_bytes)
+        cells = [_or_none(of[n].bytes_ratio if n in of else None, ".2f") for n in others]
+        cells += [_or_none(of[n].time_ratio if n in of else None, ".2f") for n in (*others, "PyTorch")]
+        errors = [of[n].gradient_error for n in ("hand", "jax.grad")]
+        lines.append("| " + " | ".join([model, *cells, "" if None in errors else f"{errors[0] / errors[1]:.2f}"]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+BEST_CHECKPOINT = "best checkpoint"  # of the policies the one with the fewest bytes
+_BEGIN, _END = "<!-- scripts/benchmark --readme writes from here -->\n", "<!-- to here -->\n"
+
+
+def put_into(readme: Path, text: str):
+    """Replace what stands between the two marks."""
+    before, rest = readme.read_text(encoding="utf-8").split(_BEGIN)
+    readme.write_text(before + _BEGIN + text + _END + rest.split(_END)[1], encoding="utf-8")
+
+
 def _cells(row: Row) -> list[str]:
     if row.missing:
         return [row.workload, row.competitor, *[""] * (len(HEAD) - 3), row.missing]

@@ -379,6 +379,9 @@ def backprop(
 def as_custom_vjp(f: Callable) -> Callable:
     """`f` as a JAX function whose derivative is the hand-written one, for use under `jax.grad`, in Flax or in Equinox.
 
+    Also where nothing is differentiated its ops run their own forward: a loss of many classes, or attention, is then evaluated without the
+    arrays that its formula would make.
+
     >>> import jax, jax.numpy as jnp, bpjax
     >>> float(jax.grad(bpjax.as_custom_vjp(jnp.tanh))(0.0))
     1.0
@@ -395,7 +398,7 @@ def as_custom_vjp(f: Callable) -> Callable:
 
         @jax.custom_vjp
         def call(*inputs):
-            return run(program, inputs)[0]
+            return run(program, inputs, on)[0]
 
         def forward(*inputs):
             return run(program, inputs, on)

@@ -32,7 +32,8 @@ def op(formula: Callable | None = None, *, static: Sequence[str] = ()) -> Any:
 
     Then declare `op.def_forward`, which returns the same value and a dict of what the backward needs, and `op.def_backward`,
     which takes that dict and the cotangent of the value and returns a tuple of cotangents, one for each argument that is not
-    static (None for an argument that is None or holds integers).
+    static (None for an argument that is None or holds integers). Where the value is cheap to make from that dict, declare `op.def_again`:
+    what keeps the value as its own input then keeps nothing.
 
     >>> import jax.numpy as jnp, bpjax
     >>> @bpjax.op

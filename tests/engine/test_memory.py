@@ -67,3 +67,21 @@ def test_marking_an_op_costs_jax_grad_nothing(name):
 
     args = [jnp.ones((256, 256))] * 3, jnp.ones((128, 256))
     assert temporary_bytes(jax.grad(loss(op)), *args) == temporary_bytes(jax.grad(loss(op.formula)), *args)
+
+
+def test_a_loss_is_evaluated_without_its_logits():
+    x, W, t = jnp.ones((512, 64)), jnp.ones((8192, 64)), jnp.arange(512)
+    loss = lambda x, W: F.linear_cross_entropy(x, W, t)
+    logits = 512 * 8192 * 4
+    assert temporary_bytes(bpjax.as_custom_vjp(loss), x, W) < 0.3 * logits < temporary_bytes(loss, x, W)
+    assert temporary_bytes(bpjax.value_and_grad(loss, (0, 1)), x, W) < 0.5 * logits
+
+
+def test_the_gradient_of_a_frozen_head_costs_no_product_for_it():
+    x, W, t = jnp.ones((512, 64)), jnp.ones((8192, 64)), jnp.arange(512)
+    product = 2 * 512 * 64 * 8192
+    costs = [
+        jax.jit(bpjax.grad(lambda x, W: F.linear_cross_entropy(x, W, t), on)).lower(x, W).compile().cost_analysis()["flops"]
+        for on in (0, (0, 1))
+    ]
+    assert costs[1] - costs[0] > 0.9 * product / 4  # of each of 4 blocks, since XLA counts the body of a loop once

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from examples import any_jax_code, by_hand, hessian_vector, looking, own_layer, worked_example, xor
+from examples import any_jax_code, by_hand, hessian_vector, lean_layers, looking, own_layer, worked_example, xor
 
 RIGHT = {
     "a1": 0.21, "a2": 0.315, "y3": 0.552308, "y4": 0.578105, "a3": 0.685987, "y5": 0.665074, "error": -0.165074, "delta5": -0.036770,
@@ -108,3 +108,7 @@ def test_guided_back_propagation_shows_the_digit(tmp_path, capsys):
     found = looking.maps(looking.trained(images.astype(jnp.float32), labels), images.astype(jnp.float32), labels)
     likeness = {name: np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(shown, images)]) for name, shown in found.items()}
     assert likeness["guided back-propagation"] > likeness["gradient"] + 0.1
+
+
+def test_lean_layers_save_bytes_in_untouched_models():
+    assert all(after < before for before, after in lean_layers.main().values())
