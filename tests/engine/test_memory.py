@@ -74,7 +74,7 @@ def test_a_loss_is_evaluated_without_its_logits():
     loss = lambda x, W: F.linear_cross_entropy(x, W, t)
     logits = 512 * 8192 * 4
     assert temporary_bytes(bpjax.as_custom_vjp(loss), x, W) < 0.3 * logits < temporary_bytes(loss, x, W)
-    assert temporary_bytes(bpjax.value_and_grad(loss, (0, 1)), x, W) < 0.5 * logits
+    assert temporary_bytes(bpjax.value_and_grad(loss, (0, 1)), x, W) < 0.6 * logits  # softmax and dz of one of four blocks
 
 
 def test_the_gradient_of_a_frozen_head_costs_no_product_for_it():
