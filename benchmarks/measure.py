@@ -42,19 +42,31 @@ class Row(NamedTuple):
     missing: str = ""
 
 
-def rows_of(workload: Workload, names, rounds: int, limit: float, is_alone: bool) -> list[Row]:
-    """One row for each competitor, "hand" first. `limit` is the machine's FLOPs per second in products of matrices."""
+def rows_of(workload: Workload, names, rounds: int, budget: float, limit: float, with_peak: bool) -> list[Row]:
+    """One row for each competitor, "hand" first.
+
+    Timed are as many of the rounds as fit into `budget` seconds, two at least. `limit` is the machine's FLOPs per second in products of
+    matrices. `with_peak`: whether each also runs in a process of its own.
+    """
     problem = workload.make(**workload.sizes)
     ready: dict[str, Competitor] = {}
     missing: dict[str, str] = {}
     for name in names:
         try:
-            ready[name] = COMPETITORS[name](workload, problem)
+            competitor = COMPETITORS[name](workload, problem)
+            if competitor.program is not None and _bytes(competitor)[0] > 0.8 * _memory():
+                raise Missing(f"needs {_bytes(competitor)[0] / 1e9:.0f} GB of temporaries")
+            ready[name] = competitor
         except Missing as why:
             missing[name] = str(why)
     exact = {} if workload.steps else exact_gradients(problem)
-    errors = {name: _error(c.gradients(c.call()), exact) for name, c in ready.items()}
-    seconds = interleaved([c.call for c in ready.values()], rounds)
+    errors, once = {}, 0.0
+    for name, competitor in ready.items():
+        start = time.perf_counter()
+        result = jax.block_until_ready(competitor.call())
+        once += time.perf_counter() - start
+        errors[name] = _error(competitor.gradients(result), exact)
+    seconds = interleaved([c.call for c in ready.values()], max(2, min(rounds, int(budget / once))))
     seconds = {n: np.array(s) * _scale(workload, c) for (n, c), s in zip(ready.items(), seconds)}
     steps = max(workload.steps, 1)
     flops = 3 * steps * sum(m.forward for m in module_costs(problem.loss, (problem.params, *problem.data), {}))
@@ -78,7 +90,7 @@ def rows_of(workload: Workload, names, rounds: int, limit: float, is_alone: bool
                 1e3 * median,
                 *map(float, (ratio, low, high)),
                 competitor.compile_seconds,
-                peak_bytes(workload, name) if is_alone else None,
+                peak_bytes(workload, name) if with_peak else None,
                 errors[name],
                 steps * problem.items / median,
                 problem.unit,
@@ -112,6 +124,11 @@ def peak_bytes(workload: Workload, name: str) -> int | None:
     command = [sys.executable, "-m", "benchmarks.measure", workload.name, name]
     result = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
     return json.loads(result.stdout.splitlines()[-1]) if result.returncode == 0 else None
+
+
+def _memory() -> int:
+    """The bytes of this machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _scale(workload: Workload, competitor: Competitor) -> float:
