@@ -171,7 +171,7 @@ def lstm(vocabulary, width, layers, batch, length):
     return Problem(loss, model.init(jax.random.key(0)), (tokens,), batch * length, "tokens")
 
 
-def gpt(batch, length, vocabulary, width=256, heads=4, layers=4, repeat=False):
+def gpt(batch, length, vocabulary, width=256, heads=4, layers=4, repeat=None):
     tokens = jax.random.randint(jax.random.key(1), (batch, length + 1), 0, vocabulary)
 
     def loss_of(model):
@@ -182,15 +182,15 @@ def gpt(batch, length, vocabulary, width=256, heads=4, layers=4, repeat=False):
         def forward(self, x):
             return jax.checkpoint(functools.partial(Block.forward, self), policy=policy)(x)
 
-        return loss_of(make(type("CheckpointedBlock", (Block,), {"forward": forward})))
+        return loss_of(make(type("CheckpointedBlock", (Block,), {"forward": forward}), repeat and "fast"))
 
-    make = lambda block: GPT(vocabulary, length, width, heads, layers, block=block, repeat=repeat)
-    model = make(Block)
+    make = lambda block, repeat: GPT(vocabulary, length, width, heads, layers, block=block, repeat=repeat)
+    model = make(Block, repeat)
     return Problem(loss_of(model), model.init(jax.random.key(0)), (tokens,), batch * length, "tokens", checkpointed)
 
 
 def _gpt(batch, length, vocabulary, quick=False, **options):
-    name = f"GPT ({batch}, {length}, {vocabulary})" + (f", {options['layers']} layers repeated" if options else "")
+    name = f"GPT ({batch}, {length}, {vocabulary})" + (f", {options['layers']} layers repeated, {options['repeat']}" if options else "")
     return Workload(name, "gpt", {"batch": batch, "length": length, "vocabulary": vocabulary, **options}, gpt, quick=quick)
 
 
@@ -207,5 +207,6 @@ WORKLOADS = [
     _gpt(1, 1024, 32768),
     _gpt(1, 2048, 8192),
     _gpt(1, 8192, 1024),
-    _gpt(1, 1024, 8192, layers=12, repeat=True),
+    _gpt(1, 1024, 8192, layers=12, repeat="fast"),
+    _gpt(1, 1024, 8192, layers=12, repeat="lean"),
 ]

@@ -28,14 +28,14 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """Tokens (N, T) of whole numbers below `vocabulary` -> logits (N, T, vocabulary) for the token that follows each.
 
-    `block` makes a block of a width and a number of heads. With `repeat` the blocks are one `nn.Repeat`, whose program does not grow with
-    their number.
+    `block` makes a block of a width and a number of heads. With `repeat`, "fast" or "lean", the blocks are one `nn.Repeat` with that
+    memory, whose program does not grow with their number.
     """
 
-    def __init__(self, vocabulary=128, length=64, width=64, heads=4, layers=4, *, block=Block, repeat=False):
+    def __init__(self, vocabulary=128, length=64, width=64, heads=4, layers=4, *, block=Block, repeat=None):
         self.token, self.position = nn.Embedding(vocabulary, width), nn.Embedding(length, width)
         make = lambda: block(width, heads)
-        self.blocks = nn.Repeat(make(), layers) if repeat else nn.Sequential(*(make() for _ in range(layers)))
+        self.blocks = nn.Repeat(make(), layers, repeat) if repeat else nn.Sequential(*(make() for _ in range(layers)))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, vocabulary)
 
     def features(self, tokens):

@@ -16,7 +16,7 @@ SMALL = {  # kind, sizes: hand / jax.grad, at most
     "LSTM": ("lstm", {"vocabulary": 512, "width": 32, "layers": 2, "batch": 4, "length": 64}, 0.90),
     "GPT, many words": ("gpt", {"batch": 1, "length": 512, "vocabulary": 8192, "width": 32, "heads": 2, "layers": 2}, 0.25),
     "GPT, long": ("gpt", {"batch": 1, "length": 1024, "vocabulary": 512, "width": 32, "heads": 2, "layers": 2}, 0.18),
-    "GPT, repeated": ("gpt", {"batch": 1, "length": 256, "vocabulary": 512, "width": 32, "heads": 2, "layers": 6, "repeat": True}, 0.50),
+    "GPT, repeated": ("gpt", {"batch": 1, "length": 256, "vocabulary": 512, "width": 32, "heads": 2, "layers": 6, "repeat": "fast"}, 0.50),
 }
 
 

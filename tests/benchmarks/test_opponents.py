@@ -21,7 +21,7 @@ SIZES = {
     "depthwise": {"channels": 3, "factor": 2, "batch": 2},
     "lstm": {"vocabulary": 7, "width": 4, "layers": 2, "batch": 3, "length": 5},
     "gpt": GPT,
-    "gpt, repeated": {**GPT, "repeat": True},
+    "gpt, repeated": {**GPT, "repeat": "fast"},
 }
 
 
