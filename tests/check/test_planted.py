@@ -13,6 +13,7 @@ import op_cases
 import primitive_cases
 import pytest
 from jax.extend import source_info_util
+from verdict import on_device
 
 import bpjax
 import bpjax.functional as F
@@ -102,7 +103,7 @@ def under(kind, f):
 def kinds_that_show(f, args):
     """The mistakes that change the gradient, and whether the call without one is right."""
     y, back = jax.vjp(f, *args)
-    u = jax.tree.map(lambda y: jax.random.normal(jax.random.key(5), y.shape, y.dtype), y)
+    u = jax.tree.map(lambda y: jax.device_put(np.random.default_rng(5).standard_normal(y.shape).astype(y.dtype)), y)
     auto, hands = back(u), {kind: bpjax.vjp(under(kind, f), *args)[1](u) for kind in ("right", *KINDS)}
     size = np.sqrt(sum(np.sum(np.square(a)) for a in auto))
     off = {kind: max(np.linalg.norm(h - a) for h, a in zip(hand, auto)) / size for kind, hand in hands.items()}
@@ -130,7 +131,7 @@ OPS = [c for c in op_cases.CASES if c.first and isinstance(getattr(F, c.op), Op)
 def test_in_an_op(case, monkeypatch, record_property):
     recognised = control.recognised
     monkeypatch.setattr(control, "recognised", lambda eqn: (call := recognised(eqn)) and Planted(call))
-    shown, blamed = check(case.f, tuple(map(jnp.asarray, case.args)), case.op)
+    shown, blamed = check(case.f, on_device(case.args), case.op)
     record_property("planted", len(shown))
     record_property("caught", len(shown & blamed))
     assert {"scaled", "sign", "zeroed"} <= shown
@@ -146,7 +147,7 @@ for primitive, _, f, args, _ in primitive_cases.CASES:
 def test_in_a_primitive(primitive, monkeypatch):
     f, args = PRIMITIVES[primitive]
     monkeypatch.setitem(RULES, primitive, Planted(RULES[primitive]))
-    _, blamed = check(f, tuple(map(jnp.asarray, args)), primitive)
+    _, blamed = check(f, on_device(args), primitive)
     assert {"scaled", "sign", "zeroed"} <= blamed
 
 
@@ -155,7 +156,7 @@ BROADCAST = [c for c in OPS if any(np.ndim(a) < np.ndim(c.args[0]) for a in c.ar
 
 @pytest.mark.parametrize("case", BROADCAST, ids=[c.op for c in BROADCAST])
 def test_a_broadcast_that_an_op_does_not_sum(case, monkeypatch):
-    args = tuple(map(jnp.asarray, case.args))
+    args = on_device(case.args)
     op = getattr(F, case.op)
     backward = op._backward
 

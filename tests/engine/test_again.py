@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from op_cases import CASES
-from verdict import assert_same
+from verdict import assert_same, on_device
 
 import bpjax
 import bpjax.functional as F
@@ -37,7 +37,7 @@ def test_a_chain_is_made_again_from_its_beginning():
 @pytest.mark.parametrize("case", OPS, ids=[c.id for c in OPS])
 def test_it_is_the_output(case):
     """Through a square, whose rule needs the output: jitted, so that XLA sees both."""
-    args = tuple(map(jnp.asarray, case.args))
+    args = on_device(case.args)
     loss = lambda *args: jnp.sum(case.f(*args) ** 2)
     numbers = tuple(range(len(args)))
     assert_same(*jax.jit(lambda *args: [g(loss, numbers)(*args) for g in (bpjax.grad, jax.grad)])(*args), relative=1e-9)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from op_cases import CASES
-from verdict import assert_same, norm, planted_and_caught
+from verdict import assert_same, norm, on_device, planted_and_caught
 
 import bpjax
 import bpjax.functional as F
@@ -40,14 +40,14 @@ def called(monkeypatch):
 
 
 def cotangents(y):
-    """Random, zero, and a sum of two; drawn by NumPy, so that no program has to compile the drawing."""
-    u, v = (jnp.asarray(np.random.default_rng(i).standard_normal(y.shape), y.dtype) for i in (3, 4))
-    return {"random": u, "zero": jnp.zeros_like(y), "combination": 2 * u - 3 * v}
+    """Random, zero, and a sum of two; of NumPy, so that no program has to compile them."""
+    u, v = (np.random.default_rng(i).standard_normal(y.shape).astype(y.dtype) for i in (3, 4))
+    return {"random": u, "zero": np.zeros_like(u), "combination": 2 * u - 3 * v}
 
 
 @each
 def test_hand_is_auto(case, called, record_property):
-    args = tuple(map(jnp.asarray, case.args))
+    args = on_device(case.args)
     assert all(a.dtype == jnp.float64 for a in args)
 
     @jax.jit
@@ -69,7 +69,7 @@ def test_hand_is_auto(case, called, record_property):
 
 @one_per_op
 def test_eager(case, called):
-    args = tuple(map(jnp.asarray, case.args))
+    args = on_device(case.args)
     y, back = bpjax.vjp(case.f, *args)
     dy = cotangents(y)["random"]
     assert_same(back(dy), jax.jit(lambda *a: jax.vjp(case.f, *a)[1](dy))(*args))
@@ -78,7 +78,7 @@ def test_eager(case, called):
 
 @one_per_op
 def test_under_vmap_and_of_a_vmap(case):
-    batched = tuple(jnp.stack([a, 0.9 * a]) for a in map(jnp.asarray, case.args))
+    batched = on_device(np.stack([a, 0.9 * a]) for a in case.args)
 
     def pull(vjp, f, *args):
         y, back = vjp(f, *args)
@@ -98,7 +98,7 @@ def loss_of(case):
 
 @one_per_op
 def test_in_a_scan(case, called):
-    args = tuple(map(jnp.asarray, case.args))
+    args = on_device(case.args)
 
     def scanned(*args):
         def step(total, s):
@@ -114,7 +114,7 @@ def test_in_a_scan(case, called):
 
 @one_per_op
 def test_second_order(case):
-    args = tuple(map(jnp.asarray, case.args))
+    args = on_device(case.args)
     numbers = tuple(range(len(args)))
 
     def second(grad, outer):
@@ -147,13 +147,13 @@ def test_low_precision(case, without_x64):
         return y, back(cotangents(y)["random"] if dy is None else dy)
 
     dtypes = (jnp.float32, jnp.bfloat16, jnp.float16)
-    low = [tuple(jnp.asarray(a, dtype) for a in case.args) for dtype in dtypes]
+    low = [on_device(case.args, dtype) for dtype in dtypes]
     with jax.enable_x64(False):
         results = jax.jit(lambda low: [[pull(without_x64[case.id], v, args) for v in (bpjax.vjp, jax.vjp)] for args in low])(low)
     in_float64 = jax.jit(lambda args, dy: pull(case.f, jax.vjp, args, dy)[1])
     for dtype, args, ((y, hand), (_, auto)) in zip(dtypes, low, results):
         assert y.dtype == dtype
-        truth = in_float64([jnp.asarray(a, jnp.float64) for a in args], jnp.asarray(cotangents(y)["random"], jnp.float64))
+        truth = in_float64(on_device(args, np.float64), np.asarray(cotangents(y)["random"], np.float64))
         for a, h, o, t in zip(args, hand, auto, truth, strict=True):
             assert h.dtype == a.dtype and h.shape == a.shape
             h, o, t = (np.asarray(v, np.float64) for v in (h, o, t))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 from primitive_cases import CASES
+from verdict import on_device
 
 import bpjax
 
@@ -36,7 +37,7 @@ def primitives(jaxpr):
 @pytest.mark.parametrize("i", range(len(CASES)), ids=IDS)
 def test_hand_agrees_with_jax_vjp(i):
     primitive, _, f, args, _ = CASES[i]
-    args = tuple(map(jnp.asarray, args))
+    args = on_device(args)
     if primitive != "logsumexp":
         assert primitive in set(primitives(jax.make_jaxpr(f)(*args))), "the case does not reach its primitive"
 
@@ -48,20 +49,20 @@ def test_hand_agrees_with_jax_vjp(i):
         return (hand(u), hand(v), hand(zero), hand(both)), (auto(u), auto(v))
 
     rng = np.random.default_rng(1)
-    u, v = (jax.tree.map(lambda o: jnp.asarray(rng.normal(size=o.shape), o.dtype), jax.eval_shape(f, *args)) for _ in range(2))
+    u, v = (jax.tree.map(lambda o: jax.device_put(np.asarray(rng.normal(size=o.shape)).astype(o.dtype)), jax.eval_shape(f, *args)) for _ in range(2))
     (hu, hv, h0, hb), (au, av) = program(args, u, v)
     close(hu, au)
     close(hv, av)
     assert all(np.all(np.nan_to_num(x) == 0) for x in jax.tree.leaves(h0))
     if all(np.all(np.isfinite(x)) for x in jax.tree.leaves((hu, hv))):
         lowest = 1e-2 if primitive in ROUNDS else 1e-9
-        close(hb, jax.tree.map(lambda a, b: 2 * a - 3 * b, hu, hv), lowest)
+        close(hb, jax.tree.map(lambda a, b: 2 * np.asarray(a) - 3 * np.asarray(b), hu, hv), lowest)
 
 
 @pytest.mark.parametrize("i", FIRST, ids=[IDS[i] for i in FIRST])
 def test_eager_under_vmap_in_a_scan_and_at_second_order(i):
     _, _, f, args, smooth = CASES[i]
-    args = tuple(map(jnp.asarray, args))
+    args = on_device(args)
     y, back = bpjax.vjp(f, *args)
     close(back(jax.tree.map(jnp.ones_like, y)), jax.vjp(f, *args)[1](jax.tree.map(jnp.ones_like, y)))
 
@@ -97,7 +98,7 @@ def test_in_low_precision(i, dtype):
     primitive, _, f, args, _ = CASES[i]
     if primitive in ("bessel_i0e", "bessel_i1e", "convert_element_type") and dtype == "bfloat16":
         dtype = "float32"
-    args = tuple(jnp.asarray(a, dtype) for a in args)
+    args = on_device(args, dtype)
 
     def loss(*args):
         return sum(jnp.sum(o.astype(jnp.float32)) for o in jax.tree.leaves(f(*args)))

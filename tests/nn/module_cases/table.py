@@ -63,14 +63,14 @@ def apart(*shape, seed=0):
 
 
 def random_like(values):
-    """Numbers in the place of each floating array of nested dicts: of either sign for parameters, positive for a variance or a norm."""
+    """Numbers in the place of each array, or type of one, of nested dicts: positive for a variance or a norm, 0 for whole numbers."""
 
     def number(path, value):
         if not jnp.issubdtype(value.dtype, jnp.floating):
-            return value
+            return jax.device_put(np.zeros(value.shape, value.dtype))
         name = jax.tree_util.keystr(path, simple=True, separator=".")
         draw = positive if name.endswith(("var", "weight_g", "original0")) else lambda *s, seed: 0.5 * normal(*s, seed=seed)
-        return jnp.asarray(draw(*value.shape, seed=sum(name.encode())), value.dtype)
+        return jax.device_put(draw(*value.shape, seed=sum(name.encode())).astype(value.dtype))
 
     return jax.tree_util.tree_map_with_path(number, values)
 
@@ -84,8 +84,8 @@ def program(case: Case, built, params, buffers, mode):
     """`(parameters, floating inputs) -> outputs, new buffers` of a case in one mode."""
     where = differentiated(case)
     is_module = isinstance(built, bpjax.nn.Module)
-    others = [a if a is None or i in where else jnp.asarray(a) for i, a in enumerate(case.inputs)]
-    kwargs = {k: jnp.asarray(v) if isinstance(v, np.ndarray) else v for k, v in case.kwargs.items()}
+    others = [a if a is None or i in where else jax.device_put(a) for i, a in enumerate(case.inputs)]
+    kwargs = {k: jax.device_put(v) if isinstance(v, np.ndarray) else v for k, v in case.kwargs.items()}
 
     def f(params, floating):
         inputs = list(others)
@@ -96,7 +96,7 @@ def program(case: Case, built, params, buffers, mode):
         options = {"train": mode == "train", "rng": jax.random.key(7) if mode == "train" else None}
         return built.apply(params, *inputs, buffers=buffers, **options, **kwargs)
 
-    return f, (params, [jnp.asarray(case.inputs[i]) for i in where])
+    return f, (params, [jax.device_put(np.asarray(case.inputs[i])) for i in where])
 
 
 def cotangents(outputs):
@@ -111,6 +111,6 @@ def pull(vjp, f, args):
     is_floating = [jnp.issubdtype(y.dtype, jnp.floating) for y in leaves]
     given = iter(cotangents([y for y, floating in zip(leaves, is_floating) if floating]))
     dys = [
-        jnp.asarray(next(given), y.dtype) if floating else np.zeros(y.shape, jax.dtypes.float0) for y, floating in zip(leaves, is_floating)
+        next(given).astype(y.dtype) if floating else np.zeros(y.shape, jax.dtypes.float0) for y, floating in zip(leaves, is_floating)
     ]
     return leaves, back(jax.tree.unflatten(tree, dys)), new
