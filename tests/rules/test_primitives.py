@@ -49,7 +49,8 @@ def test_hand_agrees_with_jax_vjp(i):
         return (hand(u), hand(v), hand(zero), hand(both)), (auto(u), auto(v))
 
     rng = np.random.default_rng(1)
-    u, v = (jax.tree.map(lambda o: jax.device_put(np.asarray(rng.normal(size=o.shape)).astype(o.dtype)), jax.eval_shape(f, *args)) for _ in range(2))
+    drawn = lambda o: jax.device_put(np.asarray(rng.normal(size=o.shape)).astype(o.dtype))
+    u, v = (jax.tree.map(drawn, jax.eval_shape(f, *args)) for _ in range(2))
     (hu, hv, h0, hb), (au, av) = program(args, u, v)
     close(hu, au)
     close(hv, av)
