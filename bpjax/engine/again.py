@@ -24,6 +24,16 @@ class Reference:
 jax.tree_util.register_pytree_node(Reference, lambda r: ((), (r.run, r.number, r.index)), lambda aux, _: Reference(*aux))
 
 
+class _Lean:
+    """What a record saved, flat, with references among its leaves. (Their owner's own nodes could not hold references.)"""
+
+    def __init__(self, leaves: Sequence[Any], tree):
+        self.leaves, self.tree = list(leaves), tree
+
+
+jax.tree_util.register_pytree_node(_Lean, lambda s: (s.leaves, s.tree), lambda tree, leaves: _Lean(leaves, tree))
+
+
 class Forgetting:
     """During one run: which outputs need not be kept."""
 
@@ -37,29 +47,47 @@ class Forgetting:
 
     def without(self, saved: Any) -> Any:
         """What a record saves, with references in the place of such outputs."""
-        return jax.tree.map(lambda leaf: self.references.get(id(leaf), leaf), saved) if self.references else saved
+        leaves, tree = jax.tree.flatten(saved)
+        lean = [self.references.get(id(leaf), leaf) for leaf in leaves]
+        return saved if all(a is b for a, b in zip(lean, leaves)) else _Lean(lean, tree)
 
 
 class Remembering:
-    """During one sweep: the outputs that were made again, until their own record is swept."""
+    """During one sweep: the outputs that were made again, until their own record is swept.
+
+    Of a chain of such outputs all are made from the first thing that was kept, when the last one is asked for.
+    """
 
     def __init__(self, run: object, records: Sequence[Any]):
         self.run, self.records = run, records
         self.made: dict[int, Sequence[Any]] = {}
 
-    def whole(self, saved: Any, dys: Sequence[Any]) -> Any:
-        """What a record saved, without references; they are made again when its cotangents are there, not before."""
-        is_reference = lambda leaf: isinstance(leaf, Reference) and leaf.run is self.run
-        wanted = {leaf.number for leaf in jax.tree.leaves(saved, is_leaf=is_reference) if is_reference(leaf)}
-        for number in sorted(wanted - self.made.keys()):
-            record = self.records[number]
-            self.made[number] = record.rule.again(_not_before(dys, self.whole(record.saved, dys)))
-        if not wanted:
-            return saved
-        return jax.tree.map(lambda leaf: self.made[leaf.number][leaf.index] if is_reference(leaf) else leaf, saved, is_leaf=is_reference)
+    def whole(self, record: Any, dys: Sequence[Any]) -> Any:
+        """The record without references; they are made again when its cotangents are there, not before."""
+        missing, found = set(), self._wanted(record)
+        while found:
+            missing |= found
+            found = set().union(*(self._wanted(self.records[n]) for n in found)) - missing
+        for number in sorted(missing):  # a record refers to earlier ones alone
+            earlier = self._filled(self.records[number])
+            self.made[number] = earlier.rule.again(earlier.with_saved(_not_before(dys, earlier.saved)))
+        return self._filled(record)
 
     def forget(self, number: int) -> None:
         self.made.pop(number, None)
+
+    def _references(self, record) -> list[Reference]:
+        leaves = record.saved.leaves if isinstance(record.saved, _Lean) else ()
+        return [leaf for leaf in leaves if isinstance(leaf, Reference) and leaf.run is self.run]
+
+    def _wanted(self, record) -> set[int]:
+        return {reference.number for reference in self._references(record)} - self.made.keys()
+
+    def _filled(self, record):
+        if not self._references(record):
+            return record
+        of = {id(r): self.made[r.number][r.index] for r in self._references(record)}
+        return record.with_saved(jax.tree.unflatten(record.saved.tree, [of.get(id(leaf), leaf) for leaf in record.saved.leaves]))
 
 
 def _not_before(dys: Sequence[Any], arrays: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from jax.ad_checkpoint import checkpoint_name
 
 from . import jaxprs
+from .errors import GradientError
 from .modules import owners
 from .replaced import Replacements
 from .sweep import Tape, Watch, run, sweep
@@ -393,12 +394,15 @@ def as_custom_vjp(f: Callable) -> Callable:
         with_keywords = functools.wraps(f)(lambda args, kwargs: f(*args, **kwargs))
         flat = _Flat(with_keywords, leaves, tree, list(map(jaxprs.is_floating, leaves)), has_aux=False)
         program, inputs = flat.program, [*flat.consts, *flat.differentiated]  # what f closes over comes first, and is differentiated too
-        on = list(map(jaxprs.is_floating, inputs))
+        on = [jaxprs.is_floating(x) and (i >= len(flat.consts) or isinstance(x, jax.core.Tracer)) for i, x in enumerate(inputs)]
         shapes = list(map(jnp.shape, inputs))
 
         @jax.custom_vjp
         def call(*inputs):
-            return run(program, inputs, on)[0]
+            try:
+                return run(program, inputs, on)[0]  # by the ops' own forwards; XLA drops what is kept for a backward
+            except GradientError:
+                return run(program, inputs)[0]  # what has no derivative can be evaluated
 
         def forward(*inputs):
             return run(program, inputs, on)

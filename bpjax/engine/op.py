@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import jaxprs
-from .again import Reference
 from .errors import GradientError, RuleError
 from .sweep import Rule, source_of
 
@@ -207,19 +206,24 @@ class _Call(Rule):
             )
         y, saved = pair
         outputs, out_tree = jax.tree.flatten(y)
+        return self._checked("forward", jaxprs.here(), outputs, eqn), _Saved(saved, out_tree)
+
+    def _checked(self, half, where, outputs, eqn):
+        """The outputs, which must be of the types that the formula returns."""
         expected = [(v.aval.shape, v.aval.dtype) for v in eqn.outvars]
-        if not all(map(jaxprs.is_arraylike, outputs)) or (got := [(jnp.shape(o), jnp.result_type(o)) for o in outputs]) != expected:
+        if not all(map(jaxprs.is_arraylike, outputs)) or [(jnp.shape(o), jnp.result_type(o)) for o in outputs] != expected:
             wanted = " and ".join(f"{dtype}{list(shape)}" for shape, dtype in expected)
             got = " and ".join(_described(o) for o in outputs)
-            self._fail("forward", jaxprs.here(), f"returned the value {got}; the formula returns {wanted}")
-        return outputs, _Saved(saved, out_tree)
+            self._fail(half, where, f"returned the value {got}; the formula returns {wanted}")
+        return outputs
 
     @property
     def makes_again(self):
         return self.op._again is not None
 
-    def again(self, saved):
-        return jax.tree.leaves(self.op._again(saved.content))
+    def again(self, record):
+        y = self._run("again", record.where(), lambda again: again(record.saved.content))
+        return self._checked("again", record.where(), jax.tree.leaves(y), record.eqn)
 
     def backward(self, record, dys, watch):
         dy = jax.tree.unflatten(record.saved.out_tree, dys)
@@ -275,12 +279,11 @@ class _Aside:
 
 
 def _is_array(x) -> bool:
-    """An array, or what stands for one that is made again."""
-    return isinstance(x, jax.Array | np.ndarray | np.generic | Reference)
+    return isinstance(x, jax.Array | np.ndarray | np.generic)
 
 
 def _flatten_saved(saved: _Saved):
-    leaves, tree = jax.tree.flatten(saved.content, is_leaf=lambda x: x is None or isinstance(x, Reference))
+    leaves, tree = jax.tree.flatten(saved.content, is_leaf=lambda x: x is None)
     statics = [None if _is_array(x) else (x,) for x in leaves]
     return [x for x in leaves if _is_array(x)], _Aside(tree, statics, saved.out_tree)
 

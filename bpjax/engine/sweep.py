@@ -46,7 +46,7 @@ class Rule:
         """What the backward needs, when the outputs are known already."""
         return saved
 
-    def again(self, saved: Any) -> list:
+    def again(self, record: "Record") -> list:
         """The outputs once more, made cheaply of what was saved, so that later equations need not keep them."""
         raise NotImplementedError
 
@@ -141,6 +141,10 @@ class Record:
 
     def __init__(self, eqn, rule: Rule, active: Sequence[bool], place: jaxprs.Place, saved: Any):
         self.eqn, self.rule, self.active, self.place, self.saved = eqn, rule, tuple(active), place, saved
+
+    def with_saved(self, saved: Any) -> "Record":
+        """The same record of something else saved."""
+        return Record(self.eqn, self.rule, self.active, self.place, saved)
 
     @property
     def path(self) -> str:
@@ -265,7 +269,7 @@ def sweep(tape: Tape, cotangents: Sequence[Any], watch: Watch | None = None) -> 
                 watch.look(record, _completed(record, dys), None)
             continue
         dys = _completed(record, dys)
-        dxs = _pull_back(Record(eqn, record.rule, record.active, record.place, remembering.whole(record.saved, dys)), dys, watch)
+        dxs = _pull_back(remembering.whole(record, dys), dys, watch)
         remembering.forget(number)
         for var, dx, is_active in zip(eqn.invars, dxs, record.active):
             if is_active:

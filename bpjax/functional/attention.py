@@ -11,6 +11,7 @@ from . import attention_blocks as blocks
 from .checks import are_arrays, floating, one_dtype, refuse
 from .dropout import dropout
 from .linear import linear
+from .sizes import is_whole
 
 
 @op(static=("dropout_p", "is_causal", "scale", "enable_gqa", "local_window_size"))
@@ -123,7 +124,7 @@ def _checked(q, k, v, mask, p, is_causal, scale, enable_gqa, window, rng):
 
 def _is_window(window):
     pair = window if isinstance(window, tuple) else (window,) * 2
-    return len(pair) == 2 and all(isinstance(n, int) and n >= 0 for n in pair)
+    return len(pair) == 2 and all(is_whole(n) and n >= 0 for n in pair)
 
 
 def _wrong_type(name, mask, dtype):

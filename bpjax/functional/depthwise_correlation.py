@@ -25,7 +25,7 @@ def correlate(x, W, windows):
     """y[o] = W[o] ⋆ x[c], c the channel of the kernel o."""
     size = [(n + sum(p) - 1 - r) // s + 1 for n, p, r, s in zip(x.shape[2:], windows.padding, windows.reach, windows.stride)]
     y = sum(_met(x, tap, size, windows)[:, :, None] * w for tap, w in _taps(W, windows))
-    return y.reshape(y.shape[0], -1, *size).astype(W.dtype)
+    return y.reshape(y.shape[0], len(W), *size).astype(W.dtype)
 
 
 def spread(y, W, windows, size):
@@ -82,4 +82,4 @@ def _placed(y, tap, size, windows):
 
 def _by_channel(y, windows):
     """(N, O, *space) as (N, C, kernels of a channel, *space)."""
-    return y.reshape(y.shape[0], windows.groups, -1, *y.shape[2:])
+    return y.reshape(y.shape[0], windows.groups, y.shape[1] // windows.groups, *y.shape[2:])

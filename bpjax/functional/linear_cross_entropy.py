@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
-from .checks import floating, one_dtype, refuse
+from .checks import at_least_float32, floating, one_dtype, refuse
 from .cross_entropy import (
     class_axis,
     class_gradients,
@@ -126,14 +126,16 @@ def _(input, linear_weight, target, linear_bias, weight, reduction, ignore_index
         losses, m, log_s = _losses(*arrays, **how)
         return losses.astype(loss_dtype(input, target, weight)), {"arrays": arrays, "of_rows": (m, log_s), "how": how}
     y, gradients = _loss_and_gradients(*arrays, **how, reduction=reduction)
-    return y.astype(loss_dtype(input, target, weight)), {"gradients": gradients}
+    dtypes = [None if a is None else a.dtype for a in arrays]
+    return y.astype(loss_dtype(input, target, weight)), {"gradients": gradients, "dtypes": dtypes}
 
 
 @linear_cross_entropy.def_backward
 def _(saved, dy):
-    if "gradients" in saved:
-        return tuple(None if d is None else (dy * d).astype(d.dtype) for d in saved["gradients"])
-    return _gradients(*saved["arrays"], *saved["of_rows"], **saved["how"], dl=dy)
+    if "gradients" not in saved:
+        return _gradients(*saved["arrays"], *saved["of_rows"], **saved["how"], dl=dy)
+    scaled = (None if d is None else at_least_float32(dy) * d for d in saved["gradients"])
+    return tuple(None if d is None else d.astype(dtype) for d, dtype in zip(scaled, saved["dtypes"]))
 
 
 def _losses(x, W, t, b, w, ignore_index, eps, rows):
@@ -149,15 +151,15 @@ def _losses(x, W, t, b, w, ignore_index, eps, rows):
 
 
 def _loss_and_gradients(x, W, t, b, w, ignore_index, eps, rows, reduction):
-    """The reduced loss, and its derivatives: each block of logits serves for both."""
+    """The reduced loss, and its derivatives, which 16 bits would not hold before they are scaled: each block of logits serves for both."""
     weights = row_weights(t, w, ignore_index, len(W), jnp.promote_types(x.dtype, jnp.float32))
     total = divisor(math.prod(x.shape[:-1] + W.shape[1:-1]), weights, reduction)
-    dl = 1.0 if total is None else 1 / total
+    scale = 1.0 if total is None else jnp.where(total == 0, 0, 1 / total)
 
     def step(sums, block):
         x, t = block
         lp, _, _ = _log_softmax(x, W, b)
-        sums, of_rows = _added(sums, lp, x, W, t, b, w, ignore_index, eps, dl)
+        sums, of_rows = _added(sums, lp, x, W, t, b, w, ignore_index, eps, 1.0, scale)
         return sums, (class_losses(lp, t, w, ignore_index, eps, 1)[0], of_rows)
 
     sums, (losses, of_rows) = _in_blocks(step, _zeros(W, b, w), rows, _as_rows(x, x, t))
@@ -165,7 +167,7 @@ def _loss_and_gradients(x, W, t, b, w, ignore_index, eps, rows, reduction):
     _, d_total = class_spread(jnp.ones((), losses.dtype), y, total)
     dW, db, dw = sums
     sums = dW, db, through_divisor(dw, t, ignore_index, d_total)
-    return y, _of_arguments(x, W, t, b, w, *sums, *of_rows)
+    return y, _in_shape(x, W, t, b, w, *sums, *of_rows)
 
 
 def _gradients(x, W, t, b, w, m, log_s, ignore_index, eps, rows, dl):
@@ -176,16 +178,18 @@ def _gradients(x, W, t, b, w, m, log_s, ignore_index, eps, rows, dl):
         return _added(sums, _logits(x, W, b) - m - log_s, x, W, t, b, w, ignore_index, eps, dl.astype(m.dtype))
 
     sums, of_rows = _in_blocks(step, _zeros(W, b, w), rows, (*_as_rows(x, x, t, dl), m, log_s))
-    return _of_arguments(x, W, t, b, w, *sums, *of_rows)
+    gradients = _in_shape(x, W, t, b, w, *sums, *of_rows)
+    return tuple(None if d is None else d.astype(a.dtype) for a, d in zip((x, W, t, b, w), gradients))
 
 
-def _added(sums, lp, x, W, t, b, w, ignore_index, eps, dl):
-    """The sums dW, db, dw with those of a block of rows, and its dx and dt; lp are the logarithms of its softmax."""
+def _added(sums, lp, x, W, t, b, w, ignore_index, eps, dl, scale=1.0):
+    """The sums dW, db, dw with those of a block of rows, times scale, and its dx and dt; lp are the logarithms of its softmax."""
     dz, dt, dw = class_gradients(lp, t, w, ignore_index, eps, 1, dl)
     matrix, _ = _flat(W, b)
     dz = dz.reshape(len(x), len(matrix)).astype(x.dtype)
     of_block = _dot(dz.T, x), None if b is None else dz.sum(0, dtype=lp.dtype), dw
-    return jax.tree.map(lambda a, d: a + d.astype(a.dtype), sums, of_block), (_dot(dz, matrix), dt)
+    of_rows = _dot(dz, matrix), dt
+    return jax.tree.map(lambda a, d: a + scale * d.astype(a.dtype), sums, of_block), jax.tree.map(lambda d: scale * d, of_rows)
 
 
 def _zeros(W, b, w):
@@ -193,10 +197,10 @@ def _zeros(W, b, w):
     return jax.tree.map(lambda a: jnp.zeros(a.shape, jnp.promote_types(a.dtype, jnp.float32)), (*_flat(W, b), w))
 
 
-def _of_arguments(x, W, t, b, w, dW, db, dw, dx, dt):
-    """The cotangents in the order, shapes and dtypes of the arguments."""
+def _in_shape(x, W, t, b, w, dW, db, dw, dx, dt):
+    """The cotangents in the order and shapes of the arguments, in at least float32."""
     pairs = (x, dx), (W, dW), (t, dt), (b, db), (w, dw)
-    return tuple(None if d is None else d.reshape(a.shape).astype(a.dtype) for a, d in pairs)
+    return tuple(None if d is None else d.reshape(a.shape) for a, d in pairs)
 
 
 def _as_rows(x, *arrays):

@@ -19,19 +19,19 @@ def is_for(W, windows):
 def correlate(x, W, windows):
     """y[o] = Σ_c W[o, c] x[c], at each place on which a kernel lies."""
     x = _met(x, windows)
-    return _each(W.reshape(W.shape[:2]), x).reshape(len(x), -1, *x.shape[2:])
+    return _each(W.reshape(W.shape[:2]), x).reshape(len(x), len(W), *x.shape[2:])
 
 
 def spread(y, W, windows, size):
     """x[c] = Σ_o W[o, c] y[o] at the places on which a kernel lies, 0 at the others."""
-    x = _each(W.reshape(W.shape[:2]).T, y).reshape(len(y), -1, *y.shape[2:])
+    x = _each(W.reshape(W.shape[:2]).T, y).reshape(len(y), W.shape[1], *y.shape[2:])
     ends = [(0, n - (m - 1) * s - 1, s - 1) for n, m, s in zip(size, y.shape[2:], windows.stride)]
     return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0)] * 2 + ends)
 
 
 def kernel_between(x, y, windows):
     """W[o, c] = Σ x[n, c] y[n, o] over the examples and the places on which a kernel lies."""
-    x, y = (a.reshape(*a.shape[:2], -1) for a in (_met(x, windows), y))
+    x, y = (a.reshape(*a.shape[:2], math.prod(a.shape[2:])) for a in (_met(x, windows), y))
     wide = jnp.promote_types(y.dtype, jnp.float32)
     if len(x) * y.shape[1] * x.shape[1] <= x.size + y.size:
         W = jnp.einsum("nos,ncs->noc", y, x, preferred_element_type=wide).sum(0)
@@ -47,6 +47,6 @@ def _met(x, windows):
 
 def _each(W, x):
     """W times each example of x (N, C, *space), (N, O, places)."""
-    x = x.reshape(*x.shape[:2], -1)
+    x = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
     y = jnp.matmul(jnp.broadcast_to(W, (len(x), *W.shape)), x, preferred_element_type=jnp.promote_types(x.dtype, jnp.float32))
     return y.astype(x.dtype)

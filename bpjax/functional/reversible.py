@@ -16,7 +16,8 @@ def reversible(input1, input2, f_params, g_params, f, g):
     functions of a layer's parameters and an array, to an array of its shape; they are part of what is compiled: hand over the same ones.
     Backward: from the last layer to the first, its input from its output:  x2 = y2 - g(q, y1);  x1 = y1 - f(p, x2);  by the rules of g at
     y1, (dq, d) for dy2;  dx1 = dy1 + d;  by those of f at x2, (dp, d) for dx1;  dx2 = dy2 + d. Only the last y1 and y2 are kept.
-    Errors: ValueError for two shapes, TypeError for two dtypes, or integers.
+    Errors: ValueError for two shapes, f or g that return another shape or dtype, and parameters of several numbers of layers; TypeError for
+    two dtypes, or integers. What f and g close over gets no gradient: hand it over among the parameters.
     Source: https://arxiv.org/abs/1707.04585
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -29,10 +30,14 @@ def reversible(input1, input2, f_params, g_params, f, g):
     one_dtype("reversible", input1=input1, input2=input2)
     one_shape("reversible", input1=input1, input2=input2)
 
+    counts = {leaf.shape[:1] for leaf in jax.tree.leaves((f_params, g_params))}
+    if len(counts) != 1 or () in counts:
+        raise ValueError(f"reversible: expected parameters with one number of layers on their first axis, got {sorted(counts)}")
+
     def layer(x, params):
         (x1, x2), (p, q) = x, params
-        y1 = x1 + f(p, x2)
-        return (y1, x2 + g(q, y1)), None
+        y1 = x1 + _like(x2, f(p, x2), "f")
+        return (y1, x2 + _like(y1, g(q, y1), "g")), None
 
     return lax.scan(layer, (input1, input2), (f_params, g_params))[0]
 
@@ -58,6 +63,14 @@ def _(saved, dy):
 
     (_, _, dx1, dx2), (dp, dq) = lax.scan(layer, (*saved["y"], *dy), saved["params"], reverse=True)
     return dx1, dx2, dp, dq
+
+
+def _like(x, y, name):
+    """What f or g made of x, which must be of its type."""
+    if not isinstance(y, jax.Array) or (y.shape, y.dtype) != (x.shape, x.dtype):
+        got = f"{y.dtype}{list(y.shape)}" if isinstance(y, jax.Array) else f"a {type(y).__name__}"
+        raise ValueError(f"reversible: {name} must return what it takes, {x.dtype}{list(x.shape)}, and returned {got}")
+    return y
 
 
 def _arrays(cotangents):

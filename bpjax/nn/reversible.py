@@ -1,5 +1,7 @@
 """Reversible: layers whose activations are computed again from their outputs."""
 
+import copy
+
 import jax
 import jax.numpy as jnp
 
@@ -40,7 +42,8 @@ class Reversible(Module):
             raise ValueError(f"Reversible: num_layers must be a whole number, at least 1, got {num_layers!r}")
         self.num_layers, self.dim = num_layers, dim
         self.f, self.g = with_stacks(f, num_layers), with_stacks(g, num_layers)
-        self.__dict__["_templates"] = {"f": f, "g": g}  # not children: their own parameters are not those of this module
+        # not children: their own parameters are not those of this module; copies, since what is compiled of them is remembered
+        self.__dict__["_templates"] = {"f": copy.deepcopy(f), "g": copy.deepcopy(g)}
 
     def forward(self, input):
         shape = self._shape(input)
@@ -51,10 +54,10 @@ class Reversible(Module):
         return jnp.concatenate(F.reversible(*halves, self._values(self.f), self._values(self.g), **functions), self.dim)
 
     def _values(self, block):
-        """The stacked parameters under a block, and a key for each layer."""
+        """The stacked parameters under a block, a key for each layer, and its number, which is there without parameters too."""
         binding, path = self._binding, block._path
         keys = None if binding.rng is None else jax.random.split(fold_path(binding.rng, path), self.num_layers)
-        return {p: value for p, value in binding.params.items() if p.startswith(path + ".")}, keys
+        return {p: value for p, value in binding.params.items() if p.startswith(path + ".")}, keys, jnp.arange(self.num_layers)
 
     def _children_repr(self):
         return [(name, f"{self.num_layers} x {block!r}") for name, block in self._templates.items()]
@@ -73,9 +76,5 @@ class _Applied:
         return hash((id(self.block), self.path, self.train))
 
     def __call__(self, values, x):
-        params, key = values
-        y = self.block._copy(Binding(params, None, self.train, key), self.path, {}, {})(x)
-        if not isinstance(y, jax.Array) or (y.shape, y.dtype) != (x.shape, x.dtype):
-            got = f"{y.dtype}{list(y.shape)}" if isinstance(y, jax.Array) else f"a {type(y).__name__}"
-            raise ValueError(f'"{self.path}" must return what it takes, {x.dtype}{list(x.shape)}, and returned {got}')
-        return y
+        params, key, _ = values
+        return self.block._copy(Binding(params, None, self.train, key), self.path, {}, {})(x)

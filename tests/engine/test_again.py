@@ -64,3 +64,55 @@ def test_a_cotangent_that_is_not_finite_stays_where_it_is():
     x = jnp.array([0.5, 1.0])
     back = bpjax.vjp(lambda x: F.gelu(x) ** 2, x)[1]
     assert np.isfinite(np.asarray(back(jnp.array([1.0, jnp.inf]))[0])).tolist() == [True, False]
+
+
+def test_a_long_chain():
+    def f(x):
+        for _ in range(600):
+            x = F.hardswish(x)
+        return jnp.sum(x * x)
+
+    assert bpjax.grad(f)(4.0) == jax.grad(f)(4.0)
+
+
+@pytest.mark.parametrize(
+    ("again", "words"),
+    [
+        (lambda saved: saved["x"].sum(), r"the again of half \(.*\) returned the value float32\[\]; the formula returns float32\[3\]"),
+        (lambda saved: saved["nothing"], "the again of half .* raised KeyError"),
+    ],
+)
+def test_what_breaks_the_contract_is_named(again, words):
+    @bpjax.op
+    def half(x):
+        return x / 2
+
+    half.def_forward(lambda x: (x / 2, {"x": x}))
+    half.def_backward(lambda saved, dy: (dy / 2,))
+    half.def_again(again)
+    with pytest.raises(bpjax.engine.RuleError, match=words):
+        bpjax.grad(lambda x: jnp.sum(half(x) ** 2))(jnp.ones(3))
+
+
+def test_a_pytree_that_converts_what_it_holds_can_be_saved():
+    @jax.tree_util.register_pytree_node_class
+    class Box:
+        def __init__(self, a):
+            self.a = jnp.asarray(a)
+
+        def tree_flatten(self):
+            return (self.a,), None
+
+        @classmethod
+        def tree_unflatten(cls, _, children):
+            return cls(*children)
+
+    @bpjax.op
+    def square(x):
+        return x * x
+
+    square.def_forward(lambda x: (x * x, {"box": Box(x)}))
+    square.def_backward(lambda saved, dy: (2 * saved["box"].a * dy,))
+    f = lambda x: jnp.sum(square(F.gelu(x)))
+    x = jnp.ones(3)
+    assert jnp.allclose(bpjax.grad(f)(x), jax.grad(f)(x), rtol=1e-6)

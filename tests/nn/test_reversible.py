@@ -45,7 +45,7 @@ def test_a_lean_repeat_keeps_less():
         (
             lambda: applied(nn.Linear(2, 1), nn.ReLU()),
             ValueError,
-            '"0.f" must return what it takes, float32[3, 2], and returned float32[3, 1]',
+            '"0" (Reversible): reversible: f must return what it takes, float32[3, 2], and returned float32[3, 1]',
         ),
     ],
 )
@@ -57,6 +57,20 @@ def test_refused(call, kind, words):
 def applied(f, g):
     model = nn.Sequential(nn.Reversible(f, g, 2))
     return model.apply(model.init(jax.random.key(0)), jnp.ones((3, 4)))
+
+
+def test_without_parameters():
+    model, x = nn.Reversible(nn.Tanh(), nn.Sigmoid(), 3), jnp.linspace(-1.0, 1.0, 8).reshape(2, 4)
+    f = lambda x: jnp.sum(model.apply({}, x) ** 2)
+    assert jnp.allclose(bpjax.grad(f)(x), jax.grad(f)(x), rtol=1e-5)
+
+
+def test_a_block_that_is_changed_later_does_not_change_the_layers():
+    drop = nn.Dropout(0.5)
+    model, x, key = nn.Reversible(nn.Sequential(drop), nn.Tanh(), 2), jnp.ones((2, 4)), jax.random.key(0)
+    before = model.apply({}, x, train=True, rng=key)
+    drop.p = 0.0
+    assert (model.apply({}, x, train=True, rng=key) == before).all()
 
 
 def test_printing():

@@ -14,6 +14,8 @@ for stride, padding, dilation, groups in [  # every pair of options meets
 case("conv2d", "1x1", [image, normal(3, 4, 1, 1)])
 case("conv2d", "padding beyond the kernel", [image, normal(3, 4, 2, 2)], padding=3, stride=3)
 case("conv2d", "stride beyond the kernel", [image, normal(3, 4, 2, 1), normal(3)], stride=(4, 3))
+case("conv2d", "1x1, batch 0", [image[:0], normal(3, 4, 1, 1)])
+case("conv2d", "depthwise, batch 0", [image[:0], normal(4, 1, 3, 3)], groups=4)
 case("conv2d", "batch 0", [image[:0], normal(3, 4, 2, 2), normal(3)])
 
 case("conv1d", "plain", [normal(3, 3, 3), normal(3, 3, 3, seed=1), normal(3)], padding=1)
