@@ -1,7 +1,8 @@
-"""Every module, by hand and by JAX, over the list of cases."""
+"""Every module, by hand and by JAX, over the list of cases; those of functions are in tests/functional, over more of them."""
 
 import jax
 import numpy as np
+import op_cases
 import pytest
 from module_cases import CASES
 from module_cases.table import BPJAX, cotangents, program, pull, random_like
@@ -21,7 +22,11 @@ def values(case, built):
     return start() if case.keep else random_like(jax.eval_shape(start))
 
 
-@pytest.mark.parametrize("case", CASES, ids=[c.id for c in CASES])
+FUNCTIONS = {case.op for case in op_cases.CASES}
+MODULES = [case for case in CASES if case.name not in FUNCTIONS]
+
+
+@pytest.mark.parametrize("case", MODULES, ids=[c.id for c in MODULES])
 def test_hand_is_auto(case, record_property):
     built = case.make(BPJAX)
     params, buffers = values(case, built)
