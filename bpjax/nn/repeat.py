@@ -19,7 +19,7 @@ class Repeat(Module):
     parameters (num_layers, *shape).
     Formula: x_{i+1} = block_i(x_i).  Backward: that of the block, from the last layer to the first, its parameters' gradients stacked.
     With memory="fast" what the rules of the block need is kept for every layer. With "lean" only each x_i is, and the block is run again on
-    the way back: a third more time, and memory of one layer beside the x_i.
+    the way back: one more forward pass, and memory of one layer beside the x_i.
     Errors: ValueError where the output of the block is not like its input, or for another `memory`.
 
     >>> import jax, jax.numpy as jnp

@@ -14,7 +14,7 @@ class Reversible(Module):
     """Layers of y1 = x1 + f(x2), y2 = x2 + g(y1), each with parameters of its own; x1 and x2 are the halves of the input along `dim`.
 
     The memory of activations does not grow with num_layers: on the way back the input of each layer is computed from its output, for
-    about a third more time. PyTorch has no such module.
+    one more forward pass. PyTorch has no such module.
 
     Shapes: any with an even axis `dim`, kept; f and g return the shape and dtype that they get, those of a half; parameters
     (num_layers, *shape).
