@@ -39,10 +39,13 @@ def called(monkeypatch):
     return names
 
 
-def cotangents(y):
-    """Random, zero, and a sum of two; of NumPy, so that no program has to compile them."""
+COTANGENTS = {"random": (1.0, 0.0), "zero": (0.0, 0.0), "combination": (2.0, -3.0)}
+
+
+def combined(y, a=1.0, b=0.0):
+    """A cotangent for y: a u + b v, u and v random; of NumPy, so that no program has to draw them."""
     u, v = (np.random.default_rng(i).standard_normal(y.shape).astype(y.dtype) for i in (3, 4))
-    return {"random": u, "zero": np.zeros_like(u), "combination": 2 * u - 3 * v}
+    return (a * u + b * v).astype(y.dtype)
 
 
 @each
@@ -51,28 +54,30 @@ def test_hand_is_auto(case, called, record_property):
     assert all(a.dtype == jnp.float64 for a in args)
 
     @jax.jit
-    def program(*args):
+    def program(a, b, *args):
         y, back = bpjax.vjp(case.f, *args)
         formula, auto = jax.vjp(case.f, *args)
-        return y, formula, {n: (back(dy), auto(dy)) for n, dy in cotangents(y).items()}
+        dy = combined(y, a, b)
+        return y, formula, back(dy), auto(dy)
 
-    y, formula, results = program(*args)
+    results = {n: program(a, b, *args) for n, (a, b) in COTANGENTS.items()}
+    y, formula, *_ = results["random"]
     if isinstance(getattr(F, case.op), Op):
         assert set(called) == {case.op}, "the sweep did not recognise the op"
     # rounding of terms that cancel, where the forward adds them in another order
     rounding = 1e-15 * np.abs(np.nan_to_num(formula, posinf=0, neginf=0)).max(initial=0)
     np.testing.assert_allclose(y, formula, rtol=1e-13, atol=max(rounding, 1e-300))
-    for name, (hand, auto) in results.items():
+    for name, (_, _, hand, auto) in results.items():
         assert all(np.isfinite(h).all() for h in hand)
-        assert_same(hand, auto, 0.0 if name == "zero" else norm(cotangents(y)[name]))
-    assert not planted_and_caught(results["random"][1], norm(cotangents(y)["random"]), record_property)
+        assert_same(hand, auto, norm(combined(y, *COTANGENTS[name])))
+    assert not planted_and_caught(results["random"][3], norm(combined(y)), record_property)
 
 
 @one_per_op
 def test_eager(case, called):
     args = on_device(case.args)
     y, back = bpjax.vjp(case.f, *args)
-    dy = cotangents(y)["random"]
+    dy = combined(y)
     assert_same(back(dy), jax.jit(lambda *a: jax.vjp(case.f, *a)[1](dy))(*args))
     assert set(called) == {case.op} or not isinstance(getattr(F, case.op), Op)
 
@@ -83,7 +88,7 @@ def test_under_vmap_and_of_a_vmap(case):
 
     def pull(vjp, f, *args):
         y, back = vjp(f, *args)
-        return back(cotangents(y)["random"])
+        return back(combined(y))
 
     def program(*args):
         under = [jax.vmap(lambda *a, v=v: pull(v, case.f, *a))(*args) for v in (bpjax.vjp, jax.vjp)]
@@ -145,7 +150,7 @@ def without_x64():
 def test_low_precision(case, without_x64):
     def pull(f, vjp, args, dy=None):
         y, back = vjp(f, *args)
-        return y, back(cotangents(y)["random"] if dy is None else dy)
+        return y, back(combined(y) if dy is None else dy)
 
     dtypes = (jnp.float32, jnp.bfloat16, jnp.float16)
     low = [on_device(case.args, dtype) for dtype in dtypes]
@@ -154,7 +159,7 @@ def test_low_precision(case, without_x64):
     in_float64 = jax.jit(lambda args, dy: pull(case.f, jax.vjp, args, dy)[1])
     for dtype, args, ((y, hand), (_, auto)) in zip(dtypes, low, results):
         assert y.dtype == dtype
-        truth = in_float64(on_device(args, np.float64), np.asarray(cotangents(y)["random"], np.float64))
+        truth = in_float64(on_device(args, np.float64), np.asarray(combined(y), np.float64))
         for a, h, o, t in zip(args, hand, auto, truth, strict=True):
             assert h.dtype == a.dtype and h.shape == a.shape
             h, o, t = (np.asarray(v, np.float64) for v in (h, o, t))
