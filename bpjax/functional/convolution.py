@@ -2,12 +2,12 @@
 
 They are three bilinear maps between an image x, a kernel W and an image y: `correlate` makes y, `spread` x, `kernel_between` W.
 A convolution is the first, and its backward the others; a transposed one is the second, and its backward the first and the third.
-The formulas have the maps of dense_correlation.py; the written pairs take those of pointwise_correlation.py where a kernel has one tap, and
-those of depthwise_correlation.py where it has one channel.
+The formulas have the maps of dense_correlation.py; the written pairs take those of pointwise_correlation.py where a kernel has one tap,
+those of depthwise_correlation.py where it has one channel, and those of phased_correlation.py where it has a stride.
 """
 
 from ..engine import op
-from . import dense_correlation, depthwise_correlation, pointwise_correlation
+from . import dense_correlation, depthwise_correlation, phased_correlation, pointwise_correlation
 from .checks import floating, one_dtype, refuse
 from .dense_correlation import Windows
 from .sizes import is_whole, sizes
@@ -38,7 +38,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     Shapes: input (N, C, H, W) or (C, H, W), weight (O, C/groups, kH, kW), bias (O,) or None -> (N, O, H', W') or (O, H', W'),
     H' = floor((H + padding before and after - dilation (kH - 1) - 1) / stride) + 1. `stride`, `padding` and `dilation` are numbers or
     pairs; padding 'valid' is 0, and 'same' keeps H and W (with stride 1), an odd zero standing behind.
-    Backward: dx = dy (spread by the stride) convolved with the flipped W, in and out exchanged;
+    Backward: dx = dy (spread by the stride) convolved with the flipped W, in and out exchanged, each phase of the stride by itself;
     dW = x ⋆ dy with the batch as channels;  db = Σ dy over batch and space.
     Errors: ValueError where shapes and options do not fit; TypeError for several dtypes, or none of floating point.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html
@@ -194,7 +194,8 @@ _own_backward_of_conv_transpose(conv_transpose3d, 3)
 
 def _lean_maps(W, windows):
     """The maps that the written pairs take."""
-    return next((maps for maps in (pointwise_correlation, depthwise_correlation) if maps.is_for(W, windows)), dense_correlation)
+    candidates = pointwise_correlation, depthwise_correlation, phased_correlation
+    return next((maps for maps in candidates if maps.is_for(W, windows)), dense_correlation)
 
 
 def _with_bias(y, bias):

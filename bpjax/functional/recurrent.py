@@ -105,8 +105,8 @@ def _rnn_backward(through_activation, saved, dy):
 # -- LSTM --------------------------------------------------------------------------------------------------------------
 
 
-@op(static=("reverse",))
-def lstm(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None, weight_hr=None, reverse=False):
+@op(static=("reverse", "memory"))
+def lstm(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None, weight_hr=None, reverse=False, memory="fast"):
     """z_t = x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh, in four parts z_i, z_f, z_g, z_o;  i, f, o = σ(z_i, z_f, z_o),  g = tanh(z_g);
     c_t = f c_{t-1} + i g,  m_t = o tanh(c_t),  h_t = m_t W_hrᵀ, or m_t without weight_hr; with `reverse` from the last step to the first.
 
@@ -116,8 +116,10 @@ def lstm(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None, weight_hr=
     dz_o = dm tanh(c) o (1 - o),  dc += dm o (1 - tanh²(c)),  dz_i = dc g i (1 - i),  dz_f = dc c_{t-1} f (1 - f),
     dz_g = dc i (1 - g²);  then dc = dc f,  dh = dz W_hh.
     After the scan:  dx = dz W_ih,  dW_ih = Σ dz_tᵀ x_t,  dW_hh = Σ dz_tᵀ h_{t-1},  db = Σ dz_t,  dW_hr = Σ dh_tᵀ m_t;
-    dh_0 and dc_0 are the last dh and dc.
-    Errors: ValueError where shapes do not fit or T is 0, TypeError for several dtypes, integers, or an hx that is no pair.
+    dh_0 and dc_0 are the last dh and dc. With memory="fast" i, f, g and o of all steps are kept; with "lean" each step makes them again
+    from x_t and h_{t-1}, one more product with W_ih and one with W_hh.
+    Errors: ValueError where shapes do not fit or T is 0, or for another `memory`; TypeError for several dtypes, integers, or an hx that is
+    no pair.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -126,23 +128,26 @@ def lstm(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None, weight_hr=
     >>> output.shape, h_n.shape, c_n.shape
     ((5, 2, 4), (2, 4), (2, 4))
     """
-    return _lstm(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse)[0]
+    return _lstm(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse, memory)[0]
 
 
 @lstm.def_forward
-def _(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse):
-    y, gates, c_before = _lstm(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse)
-    saved = {"x": input, "h_0": hx[0], "h": y[0], "gates": gates, "c_before": c_before, "reverse": reverse}
+def _(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse, memory):
+    y, gates, c_before = _lstm(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse, memory)
+    saved = {"x": input, "h_0": hx[0], "h": y[0], "c_before": c_before, "reverse": reverse}
+    saved |= {"gates": gates} if memory == "fast" else {"b_ih": bias_ih, "b_hh": bias_hh}
     saved |= {"W_ih": weight_ih, "W_hh": weight_hh, "W_hr": weight_hr}
     return y, saved | _biases_given(bias_ih, bias_hh)
 
 
 @lstm.def_backward
 def _(saved, dy):
-    W_hh, W_hr = saved["W_hh"], saved["W_hr"]
+    W_ih, W_hh, W_hr = saved["W_ih"], saved["W_hh"], saved["W_hr"]
+    h_before = _before(saved["h_0"], saved["h"], saved["reverse"])
 
     def step(carry, at):
-        (dh, dc), ((i, f, g, o), c_before, dy) = carry, at
+        (dh, dc), (x, h_before, c_before, gates, dy) = carry, at
+        i, f, g, o = _lstm_gates(x, h_before, W_ih, W_hh, saved["b_ih"], saved["b_hh"]) if gates is None else gates
         dh = dy + dh
         dm = dh if W_hr is None else dh @ W_hr
         tanh_c = jnp.tanh(f * c_before + i * g)
@@ -152,21 +157,21 @@ def _(saved, dy):
         return (dz @ W_hh, dc * f), (dz, None if W_hr is None else (o * tanh_c, dh))
 
     dy, last = dy
-    dhx, (dz, projected) = lax.scan(step, last, (saved["gates"], saved["c_before"], dy), reverse=not saved["reverse"])
+    steps = saved["x"], h_before, saved["c_before"], saved.get("gates"), dy
+    dhx, (dz, projected) = lax.scan(step, last, steps, reverse=not saved["reverse"])
     dW_ih, db = _over_steps(saved["x"], dz)
-    dW_hh, _ = _over_steps(_before(saved["h_0"], saved["h"], saved["reverse"]), dz)
+    dW_hh, _ = _over_steps(h_before, dz)
     dW_hr = None if W_hr is None else _over_steps(*projected)[0]
-    return dz @ saved["W_ih"], dhx, dW_ih, dW_hh, *_where_given(saved, db, db), dW_hr
+    return dz @ W_ih, dhx, dW_ih, dW_hh, *_where_given(saved, db, db), dW_hr
 
 
-def _lstm(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse):
+def _lstm(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse, memory):
     """The outputs, and of each step the gates and the c before it."""
-    _check("lstm", 4, _SEQUENCE, input, _pair("lstm", hx), weight_ih, weight_hh, bias_ih, bias_hh, weight_hr)
+    _check("lstm", 4, _SEQUENCE, input, _pair("lstm", hx), weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, memory)
 
     def step(state, x):
         h, c_before = state
-        i, f, g, o = jnp.split(_affine(x, weight_ih, bias_ih) + _affine(h, weight_hh, bias_hh), 4, -1)
-        i, f, g, o = lax.logistic(i), lax.logistic(f), jnp.tanh(g), lax.logistic(o)
+        i, f, g, o = _lstm_gates(x, h, weight_ih, weight_hh, bias_ih, bias_hh)
         c = f * c_before + i * g
         m = o * jnp.tanh(c)
         h = m if weight_hr is None else m @ weight_hr.T
@@ -176,11 +181,17 @@ def _lstm(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse)
     return (h, last), gates, c_before
 
 
+def _lstm_gates(x, h, W_ih, W_hh, b_ih, b_hh):
+    """i, f, g and o of one step."""
+    i, f, g, o = jnp.split(_affine(x, W_ih, b_ih) + _affine(h, W_hh, b_hh), 4, -1)
+    return lax.logistic(i), lax.logistic(f), jnp.tanh(g), lax.logistic(o)
+
+
 # -- GRU ---------------------------------------------------------------------------------------------------------------
 
 
-@op(static=("reverse",))
-def gru(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None, reverse=False):
+@op(static=("reverse", "memory"))
+def gru(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None, reverse=False, memory="fast"):
     """u_t = x_t W_ihᵀ + b_ih and v_t = h_{t-1} W_hhᵀ + b_hh, each in three parts;  r = σ(u_r + v_r),  z = σ(u_z + v_z),
     n = tanh(u_n + r v_n),  h_t = (1 - z) n + z h_{t-1}; with `reverse` from the last step to the first.
 
@@ -190,8 +201,9 @@ def gru(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None, reverse=Fal
     du_n = dh (1 - z) (1 - n²),  du_z = dv_z = dh (h_{t-1} - n) z (1 - z),  du_r = dv_r = du_n v_n r (1 - r),  dv_n = du_n r;
     then dh = dh z + dv W_hh.
     After the scan:  dx = du W_ih,  dW_ih = Σ du_tᵀ x_t,  db_ih = Σ du_t;  dW_hh = Σ dv_tᵀ h_{t-1},  db_hh = Σ dv_t;
-    dh_0 is the last dh.
-    Errors: ValueError where shapes do not fit or T is 0, TypeError for several dtypes or integers.
+    dh_0 is the last dh. With memory="fast" r, z, n and v_n of all steps are kept; with "lean" each step makes them again from x_t and
+    h_{t-1}, one more product with W_ih and one with W_hh.
+    Errors: ValueError where shapes do not fit or T is 0, or for another `memory`; TypeError for several dtypes or integers.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.GRU.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -199,22 +211,24 @@ def gru(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None, reverse=Fal
     >>> output.shape, h_n.shape
     ((5, 2, 4), (2, 4))
     """
-    return _gru(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse)[0]
+    return _gru(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse, memory)[0]
 
 
 @gru.def_forward
-def _(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse):
-    y, gates, h_before = _gru(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse)
-    saved = {"x": input, "gates": gates, "h_before": h_before, "W_ih": weight_ih, "W_hh": weight_hh, "reverse": reverse}
+def _(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse, memory):
+    y, gates, h_before = _gru(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse, memory)
+    saved = {"x": input, "h_before": h_before, "W_ih": weight_ih, "W_hh": weight_hh, "reverse": reverse}
+    saved |= {"gates": gates} if memory == "fast" else {"b_ih": bias_ih, "b_hh": bias_hh}
     return y, saved | _biases_given(bias_ih, bias_hh)
 
 
 @gru.def_backward
 def _(saved, dy):
-    h_before, W_hh = saved["h_before"], saved["W_hh"]
+    h_before, W_ih, W_hh = saved["h_before"], saved["W_ih"], saved["W_hh"]
 
     def step(dh, at):
-        (r, z, n, v_n), h_before, dy = at
+        x, h_before, gates, dy = at
+        r, z, n, v_n = _gru_gates(x, h_before, W_ih, W_hh, saved["b_ih"], saved["b_hh"]) if gates is None else gates
         dh = dy + dh
         du_n = dh * (1 - z) * (1 - n) * (1 + n)
         d_r, d_z = du_n * v_n * r * (1 - r), dh * (h_before - n) * z * (1 - z)
@@ -222,27 +236,33 @@ def _(saved, dy):
         return dh * z + jnp.concatenate([d_rz, dv_n], -1) @ W_hh, (d_rz, du_n, dv_n)
 
     dy, dh_n = dy
-    dh_0, (d_rz, du_n, dv_n) = lax.scan(step, dh_n, (saved["gates"], h_before, dy), reverse=not saved["reverse"])
-    W_rz, W_n = jnp.split(saved["W_ih"], [d_rz.shape[-1]])
+    steps = saved["x"], h_before, saved.get("gates"), dy
+    dh_0, (d_rz, du_n, dv_n) = lax.scan(step, dh_n, steps, reverse=not saved["reverse"])
+    W_rz, W_n = jnp.split(W_ih, [d_rz.shape[-1]])
     dW_ih, db_ih = _over_steps(saved["x"], d_rz, du_n)
     dW_hh, db_hh = _over_steps(h_before, d_rz, dv_n)
     return d_rz @ W_rz + du_n @ W_n, dh_0, dW_ih, dW_hh, *_where_given(saved, db_ih, db_hh)
 
 
-def _gru(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse):
+def _gru(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse, memory):
     """The outputs, and of each step r, z, n, v_n and the h before it."""
-    _check("gru", 3, _SEQUENCE, input, {"hx": hx}, weight_ih, weight_hh, bias_ih, bias_hh)
+    _check("gru", 3, _SEQUENCE, input, {"hx": hx}, weight_ih, weight_hh, bias_ih, bias_hh, memory=memory)
 
     def step(h_before, x):
-        u_r, u_z, u_n = jnp.split(_affine(x, weight_ih, bias_ih), 3, -1)
-        v_r, v_z, v_n = jnp.split(_affine(h_before, weight_hh, bias_hh), 3, -1)
-        r, z = lax.logistic(u_r + v_r), lax.logistic(u_z + v_z)
-        n = jnp.tanh(u_n + r * v_n)
+        r, z, n, v_n = _gru_gates(x, h_before, weight_ih, weight_hh, bias_ih, bias_hh)
         h = (1 - z) * n + z * h_before
         return h, (h, (r, z, n, v_n), h_before)
 
     h_n, (h, gates, h_before) = lax.scan(step, hx, input, reverse=reverse)
     return (h, h_n), gates, h_before
+
+
+def _gru_gates(x, h, W_ih, W_hh, b_ih, b_hh):
+    """r, z, n and v_n of one step."""
+    u_r, u_z, u_n = jnp.split(_affine(x, W_ih, b_ih), 3, -1)
+    v_r, v_z, v_n = jnp.split(_affine(h, W_hh, b_hh), 3, -1)
+    r, z = lax.logistic(u_r + v_r), lax.logistic(u_z + v_z)
+    return r, z, jnp.tanh(u_n + r * v_n), v_n
 
 
 # -- one step ----------------------------------------------------------------------------------------------------------
@@ -353,7 +373,7 @@ def _pair(name, hx):
     return {"hx[0]": hx[0], "hx[1]": hx[1]}
 
 
-def _check(name, gates, form, input, states, W_ih, W_hh, b_ih, b_hh, W_hr=None):
+def _check(name, gates, form, input, states, W_ih, W_hh, b_ih, b_hh, W_hr=None, memory="fast"):
     """Every mismatch in one error; the sizes are those of the weights, the batch is that of the input."""
     optional = {"bias_ih": b_ih, "bias_hh": b_hh, "weight_hr": W_hr}
     given = {"input": input, **states, "weight_ih": W_ih, "weight_hh": W_hh} | {n: a for n, a in optional.items() if a is not None}
@@ -363,7 +383,8 @@ def _check(name, gates, form, input, states, W_ih, W_hh, b_ih, b_hh, W_hr=None):
     floating(name, input=input)
     is_right = input.ndim in (1, 2) if form is _STEP else input.ndim >= 2 and len(input) > 0
     matrices = [f"expected {n} of 2 axes, got shape {a.shape}" for n, a in given.items() if n.startswith("weight") and a.ndim != 2]
-    refuse(name, not is_right and f"expected input {form}, got shape {input.shape}", *matrices)
+    wrong_memory = memory not in ("fast", "lean") and f"memory must be 'fast' or 'lean', got {memory!r}"
+    refuse(name, not is_right and f"expected input {form}, got shape {input.shape}", *matrices, wrong_memory)
     batch, inputs, outputs = input.shape[form is _SEQUENCE : -1], W_ih.shape[1], W_hh.shape[1]
     hidden = outputs if W_hr is None else W_hr.shape[1]
     expected = {"weight_ih": (gates * hidden, inputs), "weight_hh": (gates * hidden, outputs), "weight_hr": (outputs, hidden)}

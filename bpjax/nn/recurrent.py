@@ -17,11 +17,13 @@ _GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 class _Recurrent(Module):
     """Layers of one recurrent function, each in one or both directions."""
 
-    def __init__(self, mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size=0, *, dtype):
-        _check_options(type(self).__name__, input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size)
+    def __init__(
+        self, mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size=0, *, memory=None, dtype
+    ):
+        _check_options(type(self).__name__, input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size, memory)
         self.mode, self.input_size, self.hidden_size, self.num_layers, self.bias = mode, input_size, hidden_size, num_layers, bias
         self.batch_first, self.dropout, self.bidirectional, self.proj_size = batch_first, float(dropout), bidirectional, proj_size
-        self._directions = ("", "_reverse") if bidirectional else ("",)
+        self.memory, self._directions = memory, ("", "_reverse") if bidirectional else ("",)
         init, rows, outputs = uniform(1 / math.sqrt(hidden_size)), _GATES[mode] * hidden_size, proj_size or hidden_size
         for layer in range(num_layers):
             inputs = outputs * len(self._directions) if layer else input_size
@@ -38,13 +40,15 @@ class _Recurrent(Module):
         is_swapped = self.batch_first and input.ndim == 3
         x, last = input.swapaxes(0, 1) if is_swapped else input, []
         function = getattr(F, self.mode.lower())
+        options = {} if self.memory is None else {"memory": self.memory}
         for layer in range(self.num_layers):
             if layer and self.dropout and self.training:
                 x = F.dropout(x, self.dropout, rng=self.next_key())
             outputs = []
             for direction in self._directions:
                 weights = {name: getattr(self, f"{name}_l{layer}{direction}") for name in self._names}
-                h, state = function(x, jax.tree.map(lambda s: s[len(last)], hx), **weights, reverse=direction == "_reverse")
+                states = jax.tree.map(lambda s: s[len(last)], hx)
+                h, state = function(x, states, **weights, reverse=direction == "_reverse", **options)
                 outputs.append(h)
                 last.append(state)
             x = jnp.concatenate(outputs, -1)
@@ -78,10 +82,11 @@ class _Recurrent(Module):
     def extra_repr(self):
         text = f"{self.input_size}, {self.hidden_size}"
         usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
-        return text + "".join(f", {name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value)
+        text += "".join(f", {name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value)
+        return text + (", memory='lean'" if self.memory == "lean" else "")
 
 
-def _check_options(name, input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size):
+def _check_options(name, input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size, memory):
     counts = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers, "proj_size": proj_size}
     wrong = [f"{n} must be a whole number, got {v!r}" for n, v in counts.items() if not isinstance(v, int)]
     flags = {"bias": bias, "batch_first": batch_first}
@@ -92,6 +97,7 @@ def _check_options(name, input_size, hidden_size, num_layers, bias, batch_first,
         *(f"{n} must be positive, got {v}" for n, v in counts.items() if v <= 0 and n != "proj_size"),
         (proj_size < 0 or proj_size >= max(hidden_size, 1)) and f"proj_size must be 0 or positive and below hidden_size, got {proj_size}",
         not is_probability and f"dropout must be a number in [0, 1], got {dropout!r}",
+        memory not in (None, "fast", "lean") and f"memory must be 'fast' or 'lean', got {memory!r}",
     )
     if dropout and num_layers == 1:
         warnings.warn(f"{name}: dropout={dropout} does nothing: it stands between layers, and there is one", stacklevel=4)
@@ -141,7 +147,7 @@ class LSTM(_Recurrent):
     Shapes: input (T, N, I), (N, T, I) with batch_first, or (T, I); hx = (h_0, c_0), with P = proj_size or H,
     (layers x directions, N, P) and (layers x directions, N, H), both without N for an input without, or None for zeros
     -> all h_t of the last layer (T, N, P x directions), and (h_n, c_n), the last of each layer and direction, like hx.
-    Weights and biases U(±1/√H) at first.
+    Weights and biases U(±1/√H) at first. memory="lean" keeps no gates for the way back, and makes them again there (PyTorch has none).
     Formula and backward: see `bpjax.functional.lstm`.
     Errors: ValueError for another shape or a bad option, TypeError for several dtypes or an hx that is no pair.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
@@ -165,9 +171,11 @@ class LSTM(_Recurrent):
         bidirectional=False,
         proj_size=0,
         *,
+        memory="fast",
         dtype=None,
     ):
-        super().__init__("LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, dtype=dtype)
+        options = num_layers, bias, batch_first, dropout, bidirectional, proj_size
+        super().__init__("LSTM", input_size, hidden_size, *options, memory=memory, dtype=dtype)
 
 
 class GRU(_Recurrent):
@@ -175,7 +183,7 @@ class GRU(_Recurrent):
 
     Shapes: input (T, N, I), (N, T, I) with batch_first, or (T, I); hx (layers x directions, N, H), (layers x directions, H) without N,
     or None for zeros -> all h_t of the last layer (T, N, H x directions), and the last h of each layer and direction, like hx.
-    Weights and biases U(±1/√H) at first.
+    Weights and biases U(±1/√H) at first. memory="lean" keeps no gates for the way back, and makes them again there (PyTorch has none).
     Formula and backward: see `bpjax.functional.gru`.
     Errors: ValueError for another shape or a bad option, TypeError for several dtypes.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.GRU.html
@@ -189,9 +197,20 @@ class GRU(_Recurrent):
     """
 
     def __init__(
-        self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False, *, dtype=None
+        self,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        bias=True,
+        batch_first=False,
+        dropout=0.0,
+        bidirectional=False,
+        *,
+        memory="fast",
+        dtype=None,
     ):
-        super().__init__("GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype=dtype)
+        options = num_layers, bias, batch_first, dropout, bidirectional
+        super().__init__("GRU", input_size, hidden_size, *options, memory=memory, dtype=dtype)
 
 
 class _Cell(Module):

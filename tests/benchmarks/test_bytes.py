@@ -1,10 +1,12 @@
 """The written backward passes need fewer temporary bytes than `jax.grad` of the formulas: the models of the benchmark, small."""
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 import bpjax
 from benchmarks.workloads import WORKLOADS
+from bpjax import nn
 
 OF_KIND = {w.kind: w for w in WORKLOADS}
 SMALL = {  # kind, sizes: hand / jax.grad, at most
@@ -31,6 +33,19 @@ def test_fewer_bytes_than_jax_grad(name):
     kind, sizes, goal = SMALL[name]
     hand, auto = (temporary_bytes(v, kind, **sizes) for v in (bpjax.value_and_grad, jax.value_and_grad))
     assert hand <= goal * auto, f"{hand:,} bytes, {hand / auto:.3f} of {auto:,}"
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_a_lean_recurrent_layer_keeps_no_gates(kind):
+    x = jnp.ones((64, 8, 16))
+
+    def of(value_and_grad, memory):
+        model = getattr(nn, kind)(16, 32, 2, memory=memory)
+        program = jax.jit(value_and_grad(lambda params, x: model.apply(params, x)[0].sum()))
+        return program.lower(model.init(jax.random.key(0)), x).compile().memory_analysis().temp_size_in_bytes
+
+    lean, fast, auto = of(bpjax.value_and_grad, "lean"), of(bpjax.value_and_grad, "fast"), of(jax.value_and_grad, "fast")
+    assert lean <= 0.85 * fast and fast <= auto
 
 
 def test_the_memory_of_attention_grows_with_the_length_alone():
