@@ -35,7 +35,7 @@ def scaled_dot_product_attention(
     `enable_gqa` key and value may have fewer heads (axis -3) than the query, each of them for as many of its heads in a row. With
     `local_window_size` (l, r), or one number for both, query i attends to the keys from i - l to i + r (JAX's argument; PyTorch has none).
     A query that may attend to nothing gives 0. `rng` is the dropout's key (PyTorch's is hidden). Lower precisions are summed in float32.
-    Backward: from q, k, v, o and L = log Σ exp of each row, the scores S being made again, in blocks of about 128 queries and 128 keys, so
+    Backward: from q, k, v, o and L = log Σ exp of each row, the scores S being made again, in blocks of queries and keys, so
     that memory grows with L + S, and those that `is_causal` or `local_window_size` empty are passed over, forward and back:
     P = exp(S - L);  dv = Pᵀ do;  dP = do vᵀ;  dS = P (dP - Σ do o);  dq = s dS k;  dk = s dSᵀ q;  dmask = dS;  with dropout P and dP in the
     first two are times m / (1 - p), m drawn again. Heads that share a key are one longer sequence of queries, so that nothing is repeated.
@@ -49,7 +49,7 @@ def scaled_dot_product_attention(
     [[0.0], [0.5]]
     """
     leading = _checked(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, local_window_size, rng)
-    grid = _grid(query, key, is_causal, local_window_size)
+    grid = _grid(query, key, leading, is_causal, local_window_size)
     row, column = jnp.arange(grid.L)[:, None], jnp.arange(grid.S)
     S = blocks.scores(query, key, attn_mask, _scale(scale, query), leading, blocks.in_band(row, column, grid.low, grid.high))
     m = blocks.kept_everywhere(dropout_p, rng, leading, grid) if dropout_p else None
@@ -59,7 +59,7 @@ def scaled_dot_product_attention(
 @scaled_dot_product_attention.def_forward
 def _(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, local_window_size, rng):
     leading = _checked(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, local_window_size, rng)
-    grid = _grid(query, key, is_causal, local_window_size)
+    grid = _grid(query, key, leading, is_causal, local_window_size)
     options = {"p": dropout_p, "scale": _scale(scale, query), "leading": leading, "grid": grid}
     o, lse = blocks.forward(query, key, value, attn_mask, rng, **options)
     o = o.astype(query.dtype)
@@ -76,11 +76,11 @@ def _(saved, do):
     return *blocks.backward(*given, **saved["options"]), dmask, None
 
 
-def _grid(q, k, is_causal, window):
+def _grid(q, k, leading, is_causal, window):
     """The blocks, and which keys are allowed for a query."""
     left, right = (window, window) if isinstance(window, int) or window is None else window
     high = 0 if is_causal else right
-    return blocks.Grid(q.shape[-2], k.shape[-2], None if left is None else -left, high)
+    return blocks.Grid(q.shape[-2], k.shape[-2], None if left is None else -left, high, blocks.block_size(leading))
 
 
 def _checked(q, k, v, mask, p, is_causal, scale, enable_gqa, window, rng):

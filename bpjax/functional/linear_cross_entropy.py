@@ -187,7 +187,8 @@ def _added(sums, lp, x, W, t, b, w, ignore_index, eps, dl, scale=1.0):
     dz, dt, dw = class_gradients(lp, t, w, ignore_index, eps, 1, dl)
     matrix, _ = _flat(W, b)
     dz = dz.reshape(len(x), len(matrix)).astype(x.dtype)
-    of_block = _dot(dz.T, x), None if b is None else dz.sum(0, dtype=lp.dtype), dw
+    # Σ dz as a product: XLA:CPU goes down one column after the other, which takes ten times as long where there are 32768
+    of_block = _dot(dz.T, x), None if b is None else _dot(jnp.ones(len(dz), dz.dtype), dz), dw
     of_rows = _dot(dz, matrix), dt
     return jax.tree.map(lambda a, d: a + scale * d.astype(a.dtype), sums, of_block), jax.tree.map(lambda d: scale * d, of_rows)
 
