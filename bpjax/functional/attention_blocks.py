@@ -15,16 +15,13 @@ from .checks import at_least_float32
 from .reduction import unbroadcast
 
 
-def block_size(leading):
-    """How many queries and keys make a block: a power of 2 from 64 to 512, for about 2¹⁸ scores of all heads in a pair of blocks.
+def block_size(leading, L, S):
+    """How many queries and keys make a block: 256 where the scores of a pair are few, and a 16th of all at most, else 128.
 
-    With fewer XLA:CPU works on them with one core, with more they leave its cache: 4 heads of 2048 queries take 120 ms in blocks of 128,
-    103 in those of 256 and 99, with four times the memory, in those of 512.
+    Smaller blocks cost more steps; the scores of larger ones leave the cache, and take more memory than they save time.
     """
-    size = 64
-    while size < 512 and size * size * math.prod(leading) < 2**18:
-        size *= 2
-    return size
+    scores_of_pair = math.prod(leading) * 256**2
+    return 256 if scores_of_pair <= min(2**18, math.prod(leading) * L * S / 16) else 128
 
 
 class Grid:
@@ -145,7 +142,7 @@ def forward(q, k, v, mask, rng, *, p, scale, leading, grid):
     dtype = jnp.promote_types(q.dtype, jnp.float32)
     rows = (*leading, q.shape[-2])
     start = [jnp.zeros((*rows, v.shape[-1]), dtype), jnp.full((*rows, 1), -jnp.inf, dtype), jnp.zeros((*rows, 1), dtype)]
-    (o, m, s), _ = lax.scan(step, start, grid.pairs())
+    (o, m, s), _ = _over_pairs(step, start, grid)
     s = jnp.where(s == 0, 1, s)
     return (o / s)[..., :L, :], (jnp.where(m == -jnp.inf, 0, m) + jnp.log(s))[..., :L, :]
 
@@ -168,7 +165,7 @@ def backward(q, k, v, mask, rng, o, lse, do, *, p, scale, leading, grid):
 
     shapes = jax.eval_shape(of_pair, jnp.int32(0), jnp.int32(0))
     zeros = [jnp.zeros((*d.shape[:-2], n, d.shape[-1]), d.dtype) for d, n in zip(shapes, (again.L, again.S, again.S))]
-    sums, _ = lax.scan(step, zeros, grid.pairs())
+    sums, _ = _over_pairs(step, zeros, grid)
     return tuple(unbroadcast(d[..., : a.shape[-2], :], a) for d, a in zip(sums, (q, k, v)))
 
 
@@ -182,7 +179,7 @@ def d_mask(q, k, v, mask, rng, o, lse, do, *, p, scale, leading, grid):
         before = [jnp.int32(0)] * len(leading)
         return lax.dynamic_update_slice(dS, of_pair, (*before, i * grid.q, j * grid.k)), None
 
-    dS, _ = lax.scan(step, jnp.zeros((*leading, again.L, again.S), lse.dtype), grid.pairs())
+    dS, _ = _over_pairs(step, jnp.zeros((*leading, again.L, again.S), lse.dtype), grid)
     return unbroadcast(dS[..., : grid.L, : grid.S], mask)
 
 
@@ -205,6 +202,11 @@ class _Again:
         P = jnp.exp(scores(q, k, self.grid.mask(self.mask, i, j), self.scale, self.leading, self.grid.allowed(i, j)) - lse)
         m = kept(self.p, self.rng, self.leading, self.grid, i, j) if self.p else None
         return dropped(P, self.p, m), P * (dropped(times(do, v.mT), self.p, m) - D)
+
+
+def _over_pairs(step, start, grid):
+    """A scan over the pairs of blocks, two at a time: XLA:CPU works on what one does not need of the other beside it."""
+    return lax.scan(step, start, grid.pairs(), unroll=2)
 
 
 def _added(a, d, start):

@@ -36,7 +36,8 @@ class LinearCrossEntropyOptions:
         allow_retain_graph: means nothing here.
         batch_chunk_size: rows of a block. None leaves it to `chunking_method`.
         chunking_method: "aspect_ratio" makes the logits of a block about as large as the input, "aspect_ratio:n" an n-th of that; None
-            takes all rows at once; "auto" is as "aspect_ratio", but never under 128 rows, which would be slow.
+            takes all rows at once; "auto" is as "aspect_ratio", but with at least 128 rows, and with 2²¹ logits or a quarter of the
+            rows, since smaller blocks are slow.
         acc_policy, acc_dtype: mean nothing here: what is summed over rows or classes is always at least float32.
 
     >>> LinearCrossEntropyOptions(chunking_method="aspect_ratio").block_rows(1000, 16, 64)
@@ -69,7 +70,10 @@ class LinearCrossEntropyOptions:
             chosen = rows if size is None else size
         else:
             as_input = -(-rows // -(-logits // max(in_features, 1)))
-            chosen = max(as_input, 128) if method == "auto" else _power_of_2(as_input) // int(method.partition(":")[2] or 1)
+            if method == "auto":
+                chosen = max(as_input, min(2**21 // max(logits, 1), rows // 4), 128)
+            else:
+                chosen = _power_of_2(as_input) // int(method.partition(":")[2] or 1)
         chosen = max(1, min(chosen, rows))
         if method not in (None, "auto") and size not in (None, chosen):
             raise ValueError(
