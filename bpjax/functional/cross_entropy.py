@@ -22,8 +22,8 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
 
     Shapes: input z (C,), (N, C) or (N, C, d1, ...); target without the C axis for indices, as input for probabilities;
     weight (C,) or None -> scalar, or the target's shape without C with reduction="none".
-    Backward: dz = (softmax(z) Σ_c w_c q_c - w q) dl, with softmax recomputed from z, its row maximum m and log Σ exp(z - m),
-    kept separately: exp(z - m - log s) loses nothing, exp(z - lse) does.
+    Backward: dz = (softmax(z) Σ_c w_c q_c - w q) dl, with softmax recomputed as exp(z - m) / s from z, its row maximum m and
+    s = Σ exp(z - m), kept separately: exp(z - m - log s) is off by the rounding of log s, and exp(z - lse) by that of lse.
     Errors: ValueError where the shapes do not fit, for ε outside [0, 1] and for an ignore_index >= 0 with probabilities; TypeError for
     an input that is not floating point, a target neither of integers nor floating point, and a weight of another dtype than the input
     (with probabilities the dtypes promote). A class outside [0, C) that is not ignore_index gives NaN (PyTorch raises).
@@ -48,18 +48,19 @@ def _(input, target, weight, size_average, ignore_index, reduce, reduction, labe
     axis = class_axis("cross_entropy", input.shape, input.dtype, target, weight, ignore_index, label_smoothing)
     z = at_least_float32(input)
     m = z.max(axis, keepdims=True)
-    log_s = jnp.log(jnp.exp(z - m).sum(axis, keepdims=True))
-    y, total = class_reduced(*class_losses(z - m - log_s, target, weight, ignore_index, label_smoothing, axis), how)
-    arrays = {"z": input, "m": m, "log_s": log_s, "t": target, "w": weight, "y": None if how == "none" else y, "total": total}
+    s = jnp.exp(z - m).sum(axis, keepdims=True)
+    lp, _ = class_probabilities(z, m, s)
+    y, total = class_reduced(*class_losses(lp, target, weight, ignore_index, label_smoothing, axis), how)
+    arrays = {"z": input, "m": m, "s": s, "t": target, "w": weight, "y": None if how == "none" else y, "total": total}
     return y.astype(loss_dtype(input, target, weight)), {**arrays, "ignore_index": ignore_index, "eps": label_smoothing, "axis": axis}
 
 
 @cross_entropy.def_backward
 def _(saved, dy):
     z, t, w = (saved[k] for k in "ztw")
-    lp = at_least_float32(z) - saved["m"] - saved["log_s"]
+    lp, p = class_probabilities(at_least_float32(z), saved["m"], saved["s"])
     dl, d_total = class_spread(dy.astype(lp.dtype), saved["y"], saved["total"])
-    dz, dt, dw = class_gradients(lp, t, w, saved["ignore_index"], saved["eps"], saved["axis"], dl)
+    dz, dt, dw = class_gradients(lp, p, t, w, saved["ignore_index"], saved["eps"], saved["axis"], dl)
     return as_dtype_of(z, dz), as_dtype_of(t, dt), as_dtype_of(w, through_divisor(dw, t, saved["ignore_index"], d_total))
 
 
@@ -146,6 +147,11 @@ def class_axis(name, shape, dtype, target, weight, ignore_index, label_smoothing
     return axis
 
 
+def class_probabilities(z, m, s):
+    """log softmax and softmax of logits with maximum m, s = Σ exp(z - m)."""
+    return z - m - jnp.log(s), jnp.exp(z - m) / s
+
+
 def class_losses(lp, target, weight, ignore_index, eps, axis):
     """-Σ_c w_c q_c lp_c of each row of log-probabilities, and what the row adds to the mean's divisor (None: it divides by the rows)."""
     classes = lp.shape[axis]
@@ -185,21 +191,21 @@ def class_spread(dy, y, total):
     return (dy, 0) if total is None else (dy / total, -dy * y / total)
 
 
-def class_gradients(lp, target, weight, ignore_index, eps, axis, dl):
-    """The cotangents of logits z with log softmax(z) = lp, of target and weight, from those of the losses."""
+def class_gradients(lp, p, target, weight, ignore_index, eps, axis, dl):
+    """The cotangents of logits with log softmax lp and softmax p, of target and weight, from those of the losses."""
     classes = lp.shape[axis]
     w, mean_w = (1, 1) if weight is None else (_on_axis(weight, lp.ndim, axis), at_least_float32(weight).mean())
     dl = jnp.broadcast_to(dl, lp.shape[:axis] + lp.shape[axis + 1 :])
     others = tuple(a for a in range(lp.ndim) if a != axis)
     if not jnp.issubdtype(target.dtype, jnp.integer):
         q, dl = target * (1 - eps) + eps / classes, jnp.expand_dims(dl, axis)
-        dz = (jnp.exp(lp) * (w * q).sum(axis, keepdims=True) - w * q) * dl
+        dz = (p * (w * q).sum(axis, keepdims=True) - w * q) * dl
         return dz, -(1 - eps) * w * lp * dl, None if weight is None else -(q * lp * dl).sum(others)
     t, valid = _indices(target, ignore_index, classes)
     dl = jnp.where(valid, dl, 0)
     d_at_target = (1 - eps) * _weight_at(t, weight, classes, lp.dtype) * dl
     d_sum = d_at_target + eps * mean_w * dl
-    dz = jnp.exp(lp) * jnp.expand_dims(d_sum, axis) - jnp.where(_is_target(t, lp.shape, axis), jnp.expand_dims(d_at_target, axis), 0)
+    dz = p * jnp.expand_dims(d_sum, axis) - jnp.where(_is_target(t, lp.shape, axis), jnp.expand_dims(d_at_target, axis), 0)
     if eps:
         dz = dz - eps / classes * w * jnp.expand_dims(dl, axis)
     if weight is None:

@@ -14,6 +14,7 @@ from .cross_entropy import (
     class_axis,
     class_gradients,
     class_losses,
+    class_probabilities,
     class_reduced,
     class_spread,
     cross_entropy,
@@ -105,7 +106,7 @@ def linear_cross_entropy(
     reduction="none". `options` (`nn.LinearCrossEntropyOptions`) say how many rows make a block.
     Backward: dz as in `cross_entropy`, of one block of rows after the other;  dx = dz W;  dW = Σ dzᵀ x and db = Σ dz over the blocks.
     A reduced loss has them made in the forward, from the same block of z, and scaled by dy. Of losses without reduction each row's
-    maximum m and log Σ exp(z - m) are kept, and z is made again. There is never more than one block of z.
+    maximum m and s = Σ exp(z - m) are kept, and z is made again. There is never more than one block of z.
     Errors: those of `linear` and `cross_entropy`; ValueError for an ignore_index with a target of probabilities, and for options that
     disagree; TypeError for other options.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.linear_cross_entropy.html, Wijmans et al. 2024 (Cut
@@ -127,8 +128,8 @@ def _(input, linear_weight, target, linear_bias, weight, reduction, ignore_index
     arrays = input, linear_weight, target, linear_bias, weight
     how = {"ignore_index": _ignored(ignore_index), "eps": label_smoothing, "rows": _block_rows(options, shape, input.shape[-1])}
     if reduction == "none":
-        losses, m, log_s = _losses(*arrays, **how)
-        return losses.astype(loss_dtype(input, target, weight)), {"arrays": arrays, "of_rows": (m, log_s), "how": how}
+        losses, m, s = _losses(*arrays, **how)
+        return losses.astype(loss_dtype(input, target, weight)), {"arrays": arrays, "of_rows": (m, s), "how": how}
     y, gradients = _loss_and_gradients(*arrays, **how, reduction=reduction)
     dtypes = [None if a is None else a.dtype for a in arrays]
     return y.astype(loss_dtype(input, target, weight)), {"gradients": gradients, "dtypes": dtypes}
@@ -143,15 +144,15 @@ def _(saved, dy):
 
 
 def _losses(x, W, t, b, w, ignore_index, eps, rows):
-    """The loss of each row, and its maximum m and log Σ exp(z - m)."""
+    """The loss of each row, and its maximum m and s = Σ exp(z - m)."""
 
     def step(_, block):
         x, t = block
-        lp, m, log_s = _log_softmax(x, W, b)
-        return None, (class_losses(lp, t, w, ignore_index, eps, 1)[0], m, log_s)
+        lp, _, m, s = _probabilities(x, W, b)
+        return None, (class_losses(lp, t, w, ignore_index, eps, 1)[0], m, s)
 
-    _, (losses, m, log_s) = _in_blocks(step, None, rows, _as_rows(x, x, t))
-    return losses if x.ndim == 2 else losses[0], m, log_s
+    _, (losses, m, s) = _in_blocks(step, None, rows, _as_rows(x, x, t))
+    return losses if x.ndim == 2 else losses[0], m, s
 
 
 def _loss_and_gradients(x, W, t, b, w, ignore_index, eps, rows, reduction):
@@ -162,8 +163,8 @@ def _loss_and_gradients(x, W, t, b, w, ignore_index, eps, rows, reduction):
 
     def step(sums, block):
         x, t = block
-        lp, _, _ = _log_softmax(x, W, b)
-        sums, of_rows = _added(sums, lp, x, W, t, b, w, ignore_index, eps, 1.0, scale)
+        lp, p, _, _ = _probabilities(x, W, b)
+        sums, of_rows = _added(sums, lp, p, x, W, t, b, w, ignore_index, eps, 1.0, scale)
         return sums, (class_losses(lp, t, w, ignore_index, eps, 1)[0], of_rows)
 
     sums, (losses, of_rows) = _in_blocks(step, _zeros(W, b, w), rows, _as_rows(x, x, t))
@@ -174,21 +175,21 @@ def _loss_and_gradients(x, W, t, b, w, ignore_index, eps, rows, reduction):
     return y, _in_shape(x, W, t, b, w, *sums, *of_rows)
 
 
-def _gradients(x, W, t, b, w, m, log_s, ignore_index, eps, rows, dl):
+def _gradients(x, W, t, b, w, m, s, ignore_index, eps, rows, dl):
     """The derivatives from those of each row's loss, the logits being made again."""
 
     def step(sums, block):
-        x, t, dl, m, log_s = block
-        return _added(sums, _logits(x, W, b) - m - log_s, x, W, t, b, w, ignore_index, eps, dl.astype(m.dtype))
+        x, t, dl, m, s = block
+        return _added(sums, *class_probabilities(_logits(x, W, b), m, s), x, W, t, b, w, ignore_index, eps, dl.astype(m.dtype))
 
-    sums, of_rows = _in_blocks(step, _zeros(W, b, w), rows, (*_as_rows(x, x, t, dl), m, log_s))
+    sums, of_rows = _in_blocks(step, _zeros(W, b, w), rows, (*_as_rows(x, x, t, dl), m, s))
     gradients = _in_shape(x, W, t, b, w, *sums, *of_rows)
     return tuple(None if d is None else d.astype(a.dtype) for a, d in zip((x, W, t, b, w), gradients))
 
 
-def _added(sums, lp, x, W, t, b, w, ignore_index, eps, dl, scale=1.0):
-    """The sums dW, db, dw with those of a block of rows, times scale, and its dx and dt; lp are the logarithms of its softmax."""
-    dz, dt, dw = class_gradients(lp, t, w, ignore_index, eps, 1, dl)
+def _added(sums, lp, p, x, W, t, b, w, ignore_index, eps, dl, scale=1.0):
+    """The sums dW, db, dw with those of a block of rows, times scale, and its dx and dt; p is its softmax, lp the logarithms of that."""
+    dz, dt, dw = class_gradients(lp, p, t, w, ignore_index, eps, 1, dl)
     matrix, _ = _flat(W, b)
     dz = dz.reshape(len(x), len(matrix)).astype(x.dtype)
     # Σ dz as a product: XLA:CPU goes down one column after the other, which takes ten times as long where there are 32768
@@ -259,12 +260,12 @@ def _logits(x, W, b):
     return (z if b is None else z + bias).reshape(len(x), *W.shape[:-1])
 
 
-def _log_softmax(x, W, b):
-    """log softmax of the logits of a block of rows, and their maximum m and log Σ exp(z - m)."""
+def _probabilities(x, W, b):
+    """log softmax and softmax of the logits of a block of rows, and their maximum m and s = Σ exp(z - m)."""
     z = _logits(x, W, b)
     m = z.max(1, keepdims=True)
-    log_s = jnp.log(jnp.exp(z - m).sum(1, keepdims=True))
-    return z - m - log_s, m, log_s
+    s = jnp.exp(z - m).sum(1, keepdims=True)
+    return *class_probabilities(z, m, s), m, s
 
 
 def _dot(a, b):
