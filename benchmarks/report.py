@@ -23,6 +23,7 @@ GOALS = {  # hand divided by jax.grad: temporary bytes, time
     "GPT (1, 2048, 8192)": (0.18, 0.50),
 }
 ANY = (1.0, 1.05)
+SHORT, LONG, GROWTH = "GPT (1, 4096, 1024)", "GPT (1, 8192, 1024)", 2.2  # the temporary bytes of twice the tokens, at most
 
 HEAD = [
     "model", "who", "temp MB", "hand / it", "args + outputs MB", "ms", "hand / it (quartiles)", "compile s", "peak MB", "gradient error",
@@ -57,7 +58,7 @@ def line(row: Row) -> str:
 def markdown(rows: list[Row], machine: str) -> str:
     goals = [_goal(row) for row in rows if row.competitor == "jax.grad" and not row.missing]
     goals = ["| hand / jax.grad | bytes | goal | time | goal |", "| --- | --- | --- | --- | --- |", *goals]
-    return "\n".join([machine, "", head(), *map(line, rows), "", *goals, ""])
+    return "\n".join([machine, "", head(), *map(line, rows), "", *goals, "", *_growth(rows)])
 
 
 def summary(rows: list[Row], machine: str) -> str:
@@ -74,7 +75,7 @@ def summary(rows: list[Row], machine: str) -> str:
         cells += [_or_none(of[n].time_ratio if n in of else None, ".2f") for n in (*others, "PyTorch")]
         errors = [of[n].gradient_error for n in ("hand", "jax.grad")]
         lines.append("| " + " | ".join([model, *cells, "" if None in errors else f"{errors[0] / errors[1]:.2f}"]) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_growth(rows)])
 
 
 BEST_CHECKPOINT = "best checkpoint"  # of the policies the one with the fewest bytes
@@ -106,6 +107,16 @@ def _goal(row: Row) -> str:
     for value, goal in zip((row.bytes_ratio, row.time_ratio), goals):
         cells += ["", ""] if value is None else [f"{value:.2f}", f"≤ {goal:.2f}" + ("" if value <= goal else ", not reached")]
     return "| " + " | ".join([row.workload, *cells]) + " |"
+
+
+def _growth(rows: list[Row]) -> list[str]:
+    """How the bytes of the hand-written step grow with the length, where both were run."""
+    of = {row.workload: row.temporary_bytes for row in rows if row.competitor == "hand" and not row.missing}
+    if not {SHORT, LONG} <= of.keys():
+        return []
+    growth = of[LONG] / of[SHORT]
+    missed = "" if growth <= GROWTH else ", not reached"
+    return [f"From {SHORT} to {LONG} the temporary bytes of the hand-written step grow {growth:.2f} times (goal ≤ {GROWTH}{missed}).", ""]
 
 
 def _mega(n) -> str:

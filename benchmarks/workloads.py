@@ -206,6 +206,7 @@ WORKLOADS = [
     _gpt(4, 256, 8192, quick=True),
     _gpt(1, 1024, 32768),
     _gpt(1, 2048, 8192),
+    _gpt(1, 4096, 1024),
     _gpt(1, 8192, 1024),
     _gpt(1, 1024, 8192, layers=12, repeat="fast"),
     _gpt(1, 1024, 8192, layers=12, repeat="lean"),

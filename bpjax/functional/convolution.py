@@ -3,11 +3,12 @@
 They are three bilinear maps between an image x, a kernel W and an image y: `correlate` makes y, `spread` x, `kernel_between` W.
 A convolution is the first, and its backward the others; a transposed one is the second, and its backward the first and the third.
 The formulas have the maps of dense_correlation.py; the written pairs take those of pointwise_correlation.py where a kernel has one tap,
-those of depthwise_correlation.py where it has one channel, and those of phased_correlation.py where it has a stride.
+those of depthwise_correlation.py where it has one channel, those of patch_correlation.py where it has few weights, and those of
+phased_correlation.py where it has a stride.
 """
 
 from ..engine import op
-from . import dense_correlation, depthwise_correlation, phased_correlation, pointwise_correlation
+from . import dense_correlation, depthwise_correlation, patch_correlation, phased_correlation, pointwise_correlation
 from .checks import floating, one_dtype, refuse
 from .dense_correlation import Windows
 from .sizes import is_whole, sizes
@@ -194,7 +195,7 @@ _own_backward_of_conv_transpose(conv_transpose3d, 3)
 
 def _lean_maps(W, windows):
     """The maps that the written pairs take."""
-    candidates = pointwise_correlation, depthwise_correlation, phased_correlation
+    candidates = pointwise_correlation, depthwise_correlation, patch_correlation, phased_correlation
     return next((maps for maps in candidates if maps.is_for(W, windows)), dense_correlation)
 
 

@@ -21,6 +21,10 @@ class Windows(NamedTuple):
         """How far a kernel extends beyond its first tap."""
         return tuple(d * (k - 1) for d, k in zip(self.dilation, self.kernel))
 
+    def positions(self, size):
+        """How many kernels lie along each axis of an image of this size."""
+        return tuple((n + sum(p) - 1 - r) // s + 1 for n, p, r, s in zip(size, self.padding, self.reach, self.stride))
+
 
 def correlate(x, W, windows):
     """y[o] = Σ_c W[o, c] ⋆ x[c]."""

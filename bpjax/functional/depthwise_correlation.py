@@ -23,8 +23,8 @@ def is_for(W, windows):
 
 def correlate(x, W, windows):
     """y[o] = W[o] ⋆ x[c], c the channel of the kernel o."""
-    size = [(n + sum(p) - 1 - r) // s + 1 for n, p, r, s in zip(x.shape[2:], windows.padding, windows.reach, windows.stride)]
-    y = sum(_met(x, tap, size, windows)[:, :, None] * w for tap, w in _taps(W, windows))
+    size = windows.positions(x.shape[2:])
+    y = sum(met(x, tap, size, windows)[:, :, None] * w for tap, w in _taps(W, windows))
     return y.reshape(y.shape[0], len(W), *size).astype(W.dtype)
 
 
@@ -41,7 +41,7 @@ def kernel_between(x, y, windows):
 
     def add(W, example):
         x, y = (at_least_float32(a) for a in example)
-        taps = [(_met(x[None], tap, size, windows)[0, :, None] * y).sum(over) for tap in _places(windows)]
+        taps = [(met(x[None], tap, size, windows)[0, :, None] * y).sum(over) for tap in places(windows)]
         return W + jnp.stack(taps, -1), None
 
     y = _by_channel(y, windows)
@@ -49,14 +49,15 @@ def kernel_between(x, y, windows):
     return W.reshape(-1, 1, *windows.kernel).astype(dtype)
 
 
-def _places(windows):
+def places(windows):
+    """The taps of a kernel, row by row."""
     return itertools.product(*map(range, windows.kernel))
 
 
 def _taps(W, windows):
     """The place of each tap, and its weights as (channels, kernels of a channel, *1) in at least float32."""
     W = at_least_float32(W.reshape(windows.groups, -1, *windows.kernel))
-    for tap in _places(windows):
+    for tap in places(windows):
         yield tap, W[(slice(None), slice(None), *tap)].reshape(*W.shape[:2], *(1,) * len(tap))
 
 
@@ -67,7 +68,7 @@ def _along(tap, m, n, windows):
         yield start, n - start - (m - 1) * s - 1, s
 
 
-def _met(x, tap, size, windows):
+def met(x, tap, size, windows):
     """What this tap of each of so many windows meets of x (N, C, *space)."""
     ends = [(-start, -rest, 0) for start, rest, _ in _along(tap, size, x.shape[2:], windows)]
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0)] * 2 + ends)
@@ -75,7 +76,7 @@ def _met(x, tap, size, windows):
 
 
 def _placed(y, tap, size, windows):
-    """The transpose of `_met`: y (N, C, *windows) where this tap of its windows stands in an image of this size."""
+    """The transpose of `met`: y (N, C, *windows) where this tap of its windows stands in an image of this size."""
     ends = [(start, rest, s - 1) for start, rest, s in _along(tap, y.shape[2:], size, windows)]
     return lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0)] * 2 + ends)
 

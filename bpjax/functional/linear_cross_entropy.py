@@ -6,10 +6,10 @@ import re
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from ..engine import op
 from .checks import at_least_float32, floating, one_dtype, refuse
+from .chunks import in_chunks
 from .cross_entropy import (
     class_axis,
     class_gradients,
@@ -151,7 +151,7 @@ def _losses(x, W, t, b, w, ignore_index, eps, rows):
         lp, _, m, s = _probabilities(x, W, b)
         return None, (class_losses(lp, t, w, ignore_index, eps, 1)[0], m, s)
 
-    _, (losses, m, s) = _in_blocks(step, None, rows, _as_rows(x, x, t))
+    _, (losses, m, s) = in_chunks(step, None, rows, _as_rows(x, x, t))
     return losses if x.ndim == 2 else losses[0], m, s
 
 
@@ -167,7 +167,7 @@ def _loss_and_gradients(x, W, t, b, w, ignore_index, eps, rows, reduction):
         sums, of_rows = _added(sums, lp, p, x, W, t, b, w, ignore_index, eps, 1.0, scale)
         return sums, (class_losses(lp, t, w, ignore_index, eps, 1)[0], of_rows)
 
-    sums, (losses, of_rows) = _in_blocks(step, _zeros(W, b, w), rows, _as_rows(x, x, t))
+    sums, (losses, of_rows) = in_chunks(step, _zeros(W, b, w), rows, _as_rows(x, x, t))
     y, total = class_reduced(losses, weights, reduction)
     _, d_total = class_spread(jnp.ones((), losses.dtype), y, total)
     dW, db, dw = sums
@@ -182,7 +182,7 @@ def _gradients(x, W, t, b, w, m, s, ignore_index, eps, rows, dl):
         x, t, dl, m, s = block
         return _added(sums, *class_probabilities(_logits(x, W, b), m, s), x, W, t, b, w, ignore_index, eps, dl.astype(m.dtype))
 
-    sums, of_rows = _in_blocks(step, _zeros(W, b, w), rows, (*_as_rows(x, x, t, dl), m, s))
+    sums, of_rows = in_chunks(step, _zeros(W, b, w), rows, (*_as_rows(x, x, t, dl), m, s))
     gradients = _in_shape(x, W, t, b, w, *sums, *of_rows)
     return tuple(None if d is None else d.astype(a.dtype) for a, d in zip((x, W, t, b, w), gradients))
 
@@ -270,18 +270,3 @@ def _probabilities(x, W, b):
 
 def _dot(a, b):
     return jnp.dot(a, b, preferred_element_type=jnp.promote_types(a.dtype, jnp.float32))
-
-
-def _in_blocks(step, carry, rows, arrays):
-    """`step(carry, block) -> carry, outputs` over the arrays in blocks of so many rows, the last one shorter; the outputs joined."""
-    n = len(arrays[0])
-    full = n - n % rows
-    if n <= rows:
-        return step(carry, arrays)
-    blocks = jax.tree.map(lambda a: a[:full].reshape(-1, rows, *a.shape[1:]), arrays)
-    carry, outputs = lax.scan(step, carry, blocks)
-    outputs = jax.tree.map(lambda a: a.reshape(full, *a.shape[2:]), outputs)
-    if full < n:
-        carry, rest = step(carry, jax.tree.map(lambda a: a[full:], arrays))
-        outputs = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), outputs, rest)
-    return carry, outputs

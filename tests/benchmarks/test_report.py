@@ -37,6 +37,13 @@ def test_a_goal_that_is_missed_is_told(rows):
     assert "1.50 | ≤ 1.00, not reached |" in report.markdown([rows[0], slow], "")
 
 
+def test_the_growth_of_bytes_with_the_length_is_told(rows):
+    short, long = (rows[0]._replace(workload=name, temporary_bytes=n) for name, n in ((report.SHORT, 100), (report.LONG, 230)))
+    assert "grow 2.30 times (goal ≤ 2.2, not reached)" in report.markdown([short, long], "")
+    assert "grow" not in report.markdown([short], "")
+    assert {report.SHORT, report.LONG} <= {w.name for w in WORKLOADS}
+
+
 def test_the_readme_gets_the_summary_between_its_marks(rows, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{report._BEGIN}old\n{report._END}after\n", encoding="utf-8")
