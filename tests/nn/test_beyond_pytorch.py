@@ -137,3 +137,18 @@ def test_feed_forward_takes_no_more_temporary_bytes_than_jax_grad(kind):
 def test_refused(call, kind, words):
     with pytest.raises(kind, match=re.escape(words)):
         call()
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_lean_recurrent_layers(kind):
+    lean, fast = (kind(3, 4, 2, bidirectional=True, memory=memory) for memory in ("lean", "fast"))
+    assert repr(lean) == repr(fast).replace("bidirectional=True", "bidirectional=True, memory='lean'")
+    params, x = lean.init(key), jnp.asarray(normal(5, 2, 3))
+    of = lambda model: jax.jit(bpjax.grad(lambda params: jnp.sin(model.apply(params, x)[0]).sum()))(params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), of(lean), of(fast))
+    with pytest.raises(ValueError, match=rf"{kind.__name__}: memory must be 'fast' or 'lean', got 'small'"):
+        kind(3, 4, memory="small")
+    h = jnp.zeros((2, 4))
+    with pytest.raises(ValueError, match=f"{kind.__name__.lower()}: memory must be"):
+        hx = (h, h) if kind is nn.LSTM else h
+        getattr(F, kind.__name__.lower())(x, hx, params["weight_ih_l0"], params["weight_hh_l0"], memory="small")
