@@ -35,8 +35,8 @@ def scaled_dot_product_attention(
     `enable_gqa` key and value may have fewer heads (axis -3) than the query, each of them for as many of its heads in a row. With
     `local_window_size` (l, r), or one number for both, query i attends to the keys from i - l to i + r (JAX's argument; PyTorch has none).
     A query that may attend to nothing gives 0. `rng` is the dropout's key (PyTorch's is hidden). Lower precisions are summed in float32.
-    Backward: from q, k, v, o and L = log Σ exp of each row, the scores S being made again, in blocks of 128 or 256 queries and keys, so
-    that memory grows with L + S, and those that `is_causal` or `local_window_size` empty are passed over, forward and back:
+    Backward: from q, k, v, o and L = log Σ exp of each row, the scores S being made again, in blocks of about 128 queries and keys, 256
+    where there are many, so that memory grows with L + S; blocks that `is_causal` or `local_window_size` empty are passed over:
     P = exp(S - L);  dv = Pᵀ do;  dP = do vᵀ;  dS = P (dP - Σ do o);  dq = s dS k;  dk = s dSᵀ q;  dmask = dS;  with dropout P and dP in the
     first two are times m / (1 - p), m drawn again. Heads that share a key are one longer sequence of queries, so that nothing is repeated.
     Errors: ValueError where shapes, mask or options do not fit, or dropout has no rng; TypeError for several dtypes, or integers.
@@ -78,7 +78,7 @@ def _(saved, do):
 
 def _grid(q, k, leading, is_causal, window):
     """The blocks, and which keys are allowed for a query."""
-    left, right = (window, window) if isinstance(window, int) or window is None else window
+    left, right = window if isinstance(window, tuple) else (window, window)
     high = 0 if is_causal else right
     L, S = q.shape[-2], k.shape[-2]
     return blocks.Grid(L, S, None if left is None else -left, high, blocks.block_size(leading, L, S))

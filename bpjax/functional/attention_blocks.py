@@ -11,17 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .checks import at_least_float32
+from .checks import at_least_float32, wide
 from .reduction import unbroadcast
 
 
 def block_size(leading, L, S):
-    """How many queries and keys make a block: 256 where the scores of a pair are few, and a 16th of all at most, else 128.
+    """How many queries and keys make a block: 256 where the scores of a pair are few, and a 64th of all at most, else 128.
 
     Smaller blocks cost more steps; the scores of larger ones leave the cache, and take more memory than they save time.
     """
     scores_of_pair = math.prod(leading) * 256**2
-    return 256 if scores_of_pair <= min(2**18, math.prod(leading) * L * S / 16) else 128
+    return 256 if scores_of_pair <= min(2**18, math.prod(leading) * L * S / 64) else 128
 
 
 class Grid:
@@ -139,7 +139,7 @@ def forward(q, k, v, mask, rng, *, p, scale, leading, grid):
         o = fading * o + times(P.astype(v.dtype), grid.keys(v, j))
         return [lax.dynamic_update_slice_in_dim(a, of_block, i * grid.q, -2) for a, of_block in zip(sums, (o, m, s))], None
 
-    dtype = jnp.promote_types(q.dtype, jnp.float32)
+    dtype = wide(q.dtype)
     rows = (*leading, q.shape[-2])
     start = [jnp.zeros((*rows, v.shape[-1]), dtype), jnp.full((*rows, 1), -jnp.inf, dtype), jnp.zeros((*rows, 1), dtype)]
     (o, m, s), _ = _over_pairs(step, start, grid)
@@ -228,14 +228,14 @@ def _padded(a, size, axis):
 def times(a, b):
     """a b in at least float32. Where a has more heads than b, each of b's serves several of a's in a row."""
     grouped = _in_groups(a, b)
-    y = jnp.matmul(grouped, b, preferred_element_type=jnp.promote_types(a.dtype, jnp.float32))
+    y = jnp.matmul(grouped, b, preferred_element_type=wide(a.dtype))
     return y if grouped is a else y.reshape(*y.shape[:-3], *a.shape[-3:-1], y.shape[-1])
 
 
 def transposed_times(a, b, like):
     """aᵀ b in at least float32, with as many heads as `like`: summed over those that share one."""
     a, b = _in_groups(a, like), _in_groups(b, like)
-    return jnp.matmul(a.mT, b, preferred_element_type=jnp.promote_types(a.dtype, jnp.float32))
+    return jnp.matmul(a.mT, b, preferred_element_type=wide(a.dtype))
 
 
 def _in_groups(a, like):

@@ -88,4 +88,9 @@ def one_shape(name, **arrays):
 
 def at_least_float32(x):
     """The array in float32 where it has less: what sums over many values are computed in."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x.astype(wide(x.dtype))
+
+
+def wide(dtype):
+    """The dtype of sums over many values of this one: at least float32."""
+    return jnp.promote_types(dtype, jnp.float32)

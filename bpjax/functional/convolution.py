@@ -10,7 +10,7 @@ phased_correlation.py where it has a stride.
 from ..engine import op
 from . import dense_correlation, depthwise_correlation, patch_correlation, phased_correlation, pointwise_correlation
 from .checks import floating, one_dtype, refuse
-from .dense_correlation import Windows
+from .kernel_windows import Windows
 from .sizes import is_whole, sizes
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
@@ -39,7 +39,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     Shapes: input (N, C, H, W) or (C, H, W), weight (O, C/groups, kH, kW), bias (O,) or None -> (N, O, H', W') or (O, H', W'),
     H' = floor((H + padding before and after - dilation (kH - 1) - 1) / stride) + 1. `stride`, `padding` and `dilation` are numbers or
     pairs; padding 'valid' is 0, and 'same' keeps H and W (with stride 1), an odd zero standing behind.
-    Backward: dx = dy (spread by the stride) convolved with the flipped W, in and out exchanged, each phase of the stride by itself;
+    Backward: dx = dy (spread by the stride) convolved with the flipped W, in and out exchanged, or so for each phase of the stride;
     dW = x ⋆ dy with the batch as channels;  db = Σ dy over batch and space.
     Errors: ValueError where shapes and options do not fit; TypeError for several dtypes, or none of floating point.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html
@@ -68,7 +68,7 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)[0]
 
 
-def _conv(name, n, input, weight, bias, stride, padding, dilation, groups, maps=lambda weight, windows: dense_correlation):
+def _conv(name, n, input, weight, bias, stride, padding, dilation, groups, maps=lambda weight, windows, size: dense_correlation):
     """The convolution, and how its kernels lie."""
     _check(name, n, input, weight, bias, groups, transposed=False)
     windows = _windows(name, weight.shape[2:], stride, padding, dilation, groups)
@@ -78,7 +78,7 @@ def _conv(name, n, input, weight, bias, stride, padding, dilation, groups, maps=
         any(size < 1 + reach for size, reach in zip(padded, windows.reach))
         and f"a kernel {weight.shape[2:]} with dilation {windows.dilation} is larger than the padded input {tuple(padded)}",
     )
-    y = maps(weight, windows).correlate(_batched(n, input), weight, windows)
+    y = maps(weight, windows, input.shape[-n:]).correlate(_batched(n, input), weight, windows)
     return _with_bias(y, bias).reshape(*input.shape[: -n - 1], *y.shape[1:]), windows
 
 
@@ -91,7 +91,7 @@ def _own_backward_of_conv(conv, n):
     @conv.def_backward
     def _(saved, dy):
         W, windows = saved["W"], saved["windows"]
-        x, dy, maps = _batched(n, saved["x"]), _batched(n, dy), _lean_maps(W, windows)
+        x, dy, maps = _batched(n, saved["x"]), _batched(n, dy), _lean_maps(W, windows, saved["x"].shape[-n:])
         dx = maps.spread(dy, W, windows, x.shape[2:]).reshape(saved["x"].shape)
         return dx, maps.kernel_between(x, dy, windows), _db(dy) if saved["has_bias"] else None
 
@@ -154,7 +154,7 @@ def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 
 def _conv_transpose(
-    name, n, input, weight, bias, stride, padding, output_padding, groups, dilation, maps=lambda weight, windows: dense_correlation
+    name, n, input, weight, bias, stride, padding, output_padding, groups, dilation, maps=lambda weight, windows, size: dense_correlation
 ):
     """The transposed convolution, and how its kernels lie."""
     _check(name, n, input, weight, bias, groups, transposed=True)
@@ -169,7 +169,7 @@ def _conv_transpose(
     windows = windows._replace(padding=tuple((before, after - m) for (before, after), m in zip(windows.padding, more)))
     size = tuple((m - 1) * s + r + 1 - sum(p) for m, s, r, p in zip(input.shape[-n:], windows.stride, windows.reach, windows.padding))
     refuse(name, min(size) < 1 and f"an input of shape {input.shape} is too small: the output would have size {size}")
-    y = maps(weight, windows).spread(_batched(n, input), weight, windows, size)
+    y = maps(weight, windows, size).spread(_batched(n, input), weight, windows, size)
     return _with_bias(y, bias).reshape(*input.shape[: -n - 1], *y.shape[1:]), windows
 
 
@@ -183,7 +183,7 @@ def _own_backward_of_conv_transpose(conv_transpose, n):
     @conv_transpose.def_backward
     def _(saved, dy):
         W, windows = saved["W"], saved["windows"]
-        x, dy, maps = _batched(n, saved["x"]), _batched(n, dy), _lean_maps(W, windows)
+        x, dy, maps = _batched(n, saved["x"]), _batched(n, dy), _lean_maps(W, windows, dy.shape[-n:])
         dx = maps.correlate(dy, W, windows).reshape(saved["x"].shape)
         return dx, maps.kernel_between(dy, x, windows), _db(dy) if saved["has_bias"] else None
 
@@ -193,10 +193,10 @@ _own_backward_of_conv_transpose(conv_transpose2d, 2)
 _own_backward_of_conv_transpose(conv_transpose3d, 3)
 
 
-def _lean_maps(W, windows):
-    """The maps that the written pairs take."""
+def _lean_maps(W, windows, size):
+    """The maps that the written pairs take, for an image of this size."""
     candidates = pointwise_correlation, depthwise_correlation, patch_correlation, phased_correlation
-    return next((maps for maps in candidates if maps.is_for(W, windows)), dense_correlation)
+    return next((maps for maps in candidates if maps.is_for(W, windows, size)), dense_correlation)
 
 
 def _with_bias(y, bias):

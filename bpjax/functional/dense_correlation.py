@@ -1,29 +1,11 @@
-"""The three maps between image, kernel and image that convolutions are made of, by XLA's convolution."""
+"""The three maps between image, kernel and image that convolutions are made of, by XLA's convolution.
 
-from typing import NamedTuple
+The other maps stand in for these; their `is_for(W, windows, size)` says for which kernels, and for what size of the image x.
+"""
 
 from jax import lax
 
 __all__ = ()  # no layers
-
-
-class Windows(NamedTuple):
-    """How kernels lie in the image x: numbers for each axis of space; the padding as pairs (before, after), negative where x is cut."""
-
-    kernel: tuple
-    stride: tuple
-    padding: tuple
-    dilation: tuple
-    groups: int
-
-    @property
-    def reach(self):
-        """How far a kernel extends beyond its first tap."""
-        return tuple(d * (k - 1) for d, k in zip(self.dilation, self.kernel))
-
-    def positions(self, size):
-        """How many kernels lie along each axis of an image of this size."""
-        return tuple((n + sum(p) - 1 - r) // s + 1 for n, p, r, s in zip(size, self.padding, self.reach, self.stride))
 
 
 def correlate(x, W, windows):

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ..engine import op
-from .checks import at_least_float32, floating, one_dtype, refuse
+from .checks import at_least_float32, floating, one_dtype, refuse, wide
 from .chunks import in_chunks
 from .cross_entropy import (
     class_axis,
@@ -37,8 +37,8 @@ class LinearCrossEntropyOptions:
         allow_retain_graph: means nothing here.
         batch_chunk_size: rows of a block. None leaves it to `chunking_method`.
         chunking_method: "aspect_ratio" makes the logits of a block about as large as the input, "aspect_ratio:n" an n-th of that; None
-            takes all rows at once; "auto" is as "aspect_ratio", but with at least 128 rows, and with 2²¹ logits or a quarter of the
-            rows, since smaller blocks are slow.
+            takes all rows at once; "auto" is as "aspect_ratio", but with at least 128 rows and, up to a quarter of all rows, at least
+            2²¹ logits, since smaller blocks are slow.
         acc_policy, acc_dtype: mean nothing here: what is summed over rows or classes is always at least float32.
 
     >>> LinearCrossEntropyOptions(chunking_method="aspect_ratio").block_rows(1000, 16, 64)
@@ -157,9 +157,9 @@ def _losses(x, W, t, b, w, ignore_index, eps, rows):
 
 def _loss_and_gradients(x, W, t, b, w, ignore_index, eps, rows, reduction):
     """The reduced loss, and its derivatives, which 16 bits would not hold before they are scaled: each block of logits serves for both."""
-    weights = row_weights(t, w, ignore_index, len(W), jnp.promote_types(x.dtype, jnp.float32))
+    weights = row_weights(t, w, ignore_index, len(W), wide(x.dtype))
     total = divisor(math.prod(x.shape[:-1] + W.shape[1:-1]), weights, reduction)
-    scale = 1.0 if total is None else jnp.where(total == 0, 0, 1 / total)
+    scale = 1.0 if total is None else jnp.where(total == 0, 0, jnp.ones(()) / total)
 
     def step(sums, block):
         x, t = block
@@ -192,15 +192,25 @@ def _added(sums, lp, p, x, W, t, b, w, ignore_index, eps, dl, scale=1.0):
     dz, dt, dw = class_gradients(lp, p, t, w, ignore_index, eps, 1, dl)
     matrix, _ = _flat(W, b)
     dz = dz.reshape(len(x), len(matrix)).astype(x.dtype)
-    # Σ dz as a product: XLA:CPU goes down one column after the other, which takes ten times as long where there are 32768
-    of_block = _dot(dz.T, x), None if b is None else _dot(jnp.ones(len(dz), dz.dtype), dz), dw
+    of_block = _dot(dz.T, x), None if b is None else _over_rows(dz), dw
     of_rows = _dot(dz, matrix), dt
     return jax.tree.map(lambda a, d: a + scale * d.astype(a.dtype), sums, of_block), jax.tree.map(lambda d: scale * d, of_rows)
 
 
+def _over_rows(dz):
+    """Σ dz over the rows, in at least float32.
+
+    XLA:CPU goes down one column after the other, which takes ten times as long where there are 32768. Those are added up by products, of
+    few rows each, since a product adds row after row and rounds each time.
+    """
+    if dz.shape[1] < 2**14:
+        return dz.sum(0, dtype=wide(dz.dtype))
+    return sum(_dot(jnp.ones(len(rows), dz.dtype), rows) for rows in jnp.split(dz, list(range(64, len(dz), 64))))
+
+
 def _zeros(W, b, w):
     """Where the sums dW, db and dw begin."""
-    return jax.tree.map(lambda a: jnp.zeros(a.shape, jnp.promote_types(a.dtype, jnp.float32)), (*_flat(W, b), w))
+    return jax.tree.map(lambda a: jnp.zeros(a.shape, wide(a.dtype)), (*_flat(W, b), w))
 
 
 def _in_shape(x, W, t, b, w, dW, db, dw, dx, dt):
@@ -269,4 +279,4 @@ def _probabilities(x, W, b):
 
 
 def _dot(a, b):
-    return jnp.dot(a, b, preferred_element_type=jnp.promote_types(a.dtype, jnp.float32))
+    return jnp.dot(a, b, preferred_element_type=wide(a.dtype))

@@ -9,18 +9,20 @@ import math
 import jax.numpy as jnp
 
 from . import dense_correlation, phased_correlation
+from .checks import wide
 from .chunks import in_chunks
-from .depthwise_correlation import met, places
+from .kernel_windows import met, places
 
 __all__ = ()  # no layers
 
 MOST_WEIGHTS = 64  # of a kernel: with more XLA's convolution is as fast
-VALUES = 2**18  # of the patches that are there at a time
+VALUES = 2**16  # of the patches that are there at a time
 
 
-def is_for(W, windows):
-    """Whether the kernels have few weights, in one group."""
-    return windows.groups == 1 and math.prod(W.shape[1:]) <= MOST_WEIGHTS
+def is_for(W, windows, size):
+    """Whether the kernels have few weights, in one group, and the patches of one example few values."""
+    weights = math.prod(W.shape[1:])
+    return windows.groups == 1 and weights <= MOST_WEIGHTS and weights * math.prod(windows.positions(size)) <= VALUES
 
 
 def correlate(x, W, windows):
@@ -30,15 +32,15 @@ def correlate(x, W, windows):
     def step(_, chunk):
         (x,) = chunk
         W = jnp.broadcast_to(matrix, (len(x), *matrix.shape))
-        return None, jnp.matmul(W, _patches(x, size, windows), preferred_element_type=_wide(x)).astype(x.dtype)
+        return None, jnp.matmul(W, _patches(x, size, windows), preferred_element_type=wide(x.dtype)).astype(x.dtype)
 
     _, y = in_chunks(step, None, _examples(x, size, windows), (x,))
     return y.reshape(len(x), len(W), *size)
 
 
 def spread(y, W, windows, size):
-    """x[c] = Σ_o W[o, c] placed at each position of y[o], times the value there; patches of y would have more weights."""
-    maps = phased_correlation if phased_correlation.is_for(W, windows) else dense_correlation
+    """x[c] = Σ_o W[o, c] placed at each position of y[o], times the value there; as y has other channels than x, it has no such patches."""
+    maps = phased_correlation if phased_correlation.is_for(W, windows, size) else dense_correlation
     return maps.spread(y, W, windows, size)
 
 
@@ -51,7 +53,7 @@ def kernel_between(x, y, windows):
         of_each = jnp.einsum("nos,nks->nok", y, _patches(x, size, windows), preferred_element_type=W.dtype)
         return W + of_each.sum(0), None
 
-    W = jnp.zeros((shape[0], math.prod(shape[1:])), _wide(x))
+    W = jnp.zeros((shape[0], math.prod(shape[1:])), wide(x.dtype))
     W, _ = in_chunks(step, W, _examples(x, size, windows), (x, y.reshape(*y.shape[:2], math.prod(size))))
     return W.reshape(shape).astype(x.dtype)
 
@@ -67,7 +69,3 @@ def _examples(x, size, windows):
     of_each = x.shape[1] * math.prod(windows.kernel) * math.prod(size)
     chunks = max(-(-len(x) * of_each // VALUES), 1)
     return max(-(-len(x) // chunks), 1)
-
-
-def _wide(x):
-    return jnp.promote_types(x.dtype, jnp.float32)

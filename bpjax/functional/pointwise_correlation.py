@@ -8,10 +8,12 @@ import math
 import jax.numpy as jnp
 from jax import lax
 
+from .checks import wide
+
 __all__ = ()  # no layers
 
 
-def is_for(W, windows):
+def is_for(W, windows, size):
     """Whether the kernels have one tap, in one group, on an image without padding."""
     return math.prod(windows.kernel) == 1 and windows.groups == 1 and not any(map(any, windows.padding))
 
@@ -32,11 +34,10 @@ def spread(y, W, windows, size):
 def kernel_between(x, y, windows):
     """W[o, c] = Σ x[n, c] y[n, o] over the examples and the places on which a kernel lies."""
     x, y = (a.reshape(*a.shape[:2], math.prod(a.shape[2:])) for a in (_met(x, windows), y))
-    wide = jnp.promote_types(y.dtype, jnp.float32)
     if len(x) * y.shape[1] * x.shape[1] <= x.size + y.size:
-        W = jnp.einsum("nos,ncs->noc", y, x, preferred_element_type=wide).sum(0)
+        W = jnp.einsum("nos,ncs->noc", y, x, preferred_element_type=wide(y.dtype)).sum(0)
     else:
-        W = jnp.einsum("nos,ncs->oc", y, x, preferred_element_type=wide)
+        W = jnp.einsum("nos,ncs->oc", y, x, preferred_element_type=wide(y.dtype))
     return W.reshape(*W.shape, *windows.kernel).astype(y.dtype)
 
 
@@ -48,5 +49,5 @@ def _met(x, windows):
 def _each(W, x):
     """W times each example of x (N, C, *space), (N, O, places)."""
     x = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
-    y = jnp.matmul(jnp.broadcast_to(W, (len(x), *W.shape)), x, preferred_element_type=jnp.promote_types(x.dtype, jnp.float32))
+    y = jnp.matmul(jnp.broadcast_to(W, (len(x), *W.shape)), x, preferred_element_type=wide(x.dtype))
     return y.astype(x.dtype)

@@ -5,7 +5,7 @@ import numpy as np
 from jax import lax
 
 from ..engine import op
-from .checks import floating, numbers, refuse
+from .checks import floating, numbers, refuse, wide
 
 
 @op(static=("base", "interleaved"))
@@ -60,7 +60,7 @@ def _fit(positions, input):
 
 def _as_numbers(positions, x):
     """The positions in the precision of the angles; those of a sequence from its start in place of None."""
-    dtype = jnp.promote_types(x.dtype, jnp.float32)
+    dtype = wide(x.dtype)
     return jnp.arange(x.shape[-2], dtype=dtype) if positions is None else lax.stop_gradient(positions.astype(dtype))
 
 

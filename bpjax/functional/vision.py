@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, one_dtype, refuse
+from .checks import at_least_float32, floating, one_dtype, refuse, wide
 from .sizes import is_whole
 
 
@@ -123,7 +123,7 @@ def _(saved, dy):
 
 def _along(A, x, axis):
     """The matrix applied to each line of one axis."""
-    A = jnp.asarray(A, jnp.promote_types(x.dtype, jnp.float32))
+    A = jnp.asarray(A, wide(x.dtype))
     return jnp.moveaxis(jnp.tensordot(A, x, axes=(1, axis)), 0, axis).astype(x.dtype)
 
 

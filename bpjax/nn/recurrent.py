@@ -20,7 +20,9 @@ class _Recurrent(Module):
     def __init__(
         self, mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size=0, *, memory=None, dtype
     ):
-        _check_options(type(self).__name__, input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size, memory)
+        _check_options(type(self).__name__, input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size)
+        is_known = memory in ("fast", "lean") if mode in ("LSTM", "GRU") else memory is None
+        refuse(type(self).__name__, not is_known and f"memory must be 'fast' or 'lean', got {memory!r}")
         self.mode, self.input_size, self.hidden_size, self.num_layers, self.bias = mode, input_size, hidden_size, num_layers, bias
         self.batch_first, self.dropout, self.bidirectional, self.proj_size = batch_first, float(dropout), bidirectional, proj_size
         self.memory, self._directions = memory, ("", "_reverse") if bidirectional else ("",)
@@ -86,7 +88,7 @@ class _Recurrent(Module):
         return text + (", memory='lean'" if self.memory == "lean" else "")
 
 
-def _check_options(name, input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size, memory):
+def _check_options(name, input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size):
     counts = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers, "proj_size": proj_size}
     wrong = [f"{n} must be a whole number, got {v!r}" for n, v in counts.items() if not isinstance(v, int)]
     flags = {"bias": bias, "batch_first": batch_first}
@@ -97,7 +99,6 @@ def _check_options(name, input_size, hidden_size, num_layers, bias, batch_first,
         *(f"{n} must be positive, got {v}" for n, v in counts.items() if v <= 0 and n != "proj_size"),
         (proj_size < 0 or proj_size >= max(hidden_size, 1)) and f"proj_size must be 0 or positive and below hidden_size, got {proj_size}",
         not is_probability and f"dropout must be a number in [0, 1], got {dropout!r}",
-        memory not in (None, "fast", "lean") and f"memory must be 'fast' or 'lean', got {memory!r}",
     )
     if dropout and num_layers == 1:
         warnings.warn(f"{name}: dropout={dropout} does nothing: it stands between layers, and there is one", stacklevel=4)

@@ -50,6 +50,6 @@ def test_a_lean_recurrent_layer_keeps_no_gates(kind):
 
 def test_the_memory_of_attention_grows_with_the_length_alone():
     short, long = (
-        temporary_bytes(bpjax.value_and_grad, "gpt", batch=1, length=n, vocabulary=256, width=32, heads=4, layers=2) for n in (1024, 2048)
+        temporary_bytes(bpjax.value_and_grad, "gpt", batch=1, length=n, vocabulary=256, width=32, heads=4, layers=2) for n in (2048, 4096)
     )
     assert long <= 2.2 * short

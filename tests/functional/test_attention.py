@@ -22,6 +22,7 @@ CASES = {  # shapes of q, k, v; how many heads share; a mask; options
     "window": ([(2, 11, 5), (2, 11, 5), (2, 11, 5)], None, {"local_window_size": (2, 1)}),
     "window around": ([(11, 5), (10, 5), (10, 5)], None, {"local_window_size": 1}),
     "causal window": ([(11, 5), (11, 5), (11, 5)], None, {"local_window_size": (3, 4), "is_causal": True}),
+    "window, a number of NumPy": ([(11, 5), (10, 5), (10, 5)], None, {"local_window_size": np.int64(1)}),
     "window of which some queries see nothing": ([(12, 5), (3, 5), (3, 5)], None, {"local_window_size": 1}),
     "grouped, causal": ([(2, 6, 7, 5), (2, 2, 7, 5), (2, 2, 7, 4)], None, {"is_causal": True, "enable_gqa": True}),
     "grouped, keys and values apart": ([(6, 7, 5), (2, 8, 5), (3, 8, 4)], None, {"enable_gqa": True}),
@@ -66,12 +67,13 @@ def test_blocks_give_what_the_formula_gives(name, size, monkeypatch):
 
 
 def test_the_size_of_blocks():
-    sizes = [attention_blocks.block_size(*shape) for shape in [((4,), 1024, 1024), ((4,), 1024, 1000), ((8,), 2048, 2048), ((), 256, 4096)]]
+    sizes = [attention_blocks.block_size(*shape) for shape in [((4,), 2048, 2048), ((4,), 2048, 2000), ((8,), 4096, 4096), ((), 512, 8192)]]
     assert sizes == [256, 128, 128, 256]
 
 
-def test_blocks_of_their_usual_size():
-    q, k, v = (jax.device_put(normal(300, 2, seed=i)) for i in range(3))
+@pytest.mark.parametrize("length", [300, 2100])
+def test_blocks_of_their_usual_size(length):
+    q, k, v = (jax.device_put(normal(length, 2, seed=i)) for i in range(3))
     attend = lambda q, k, v: jnp.sum(jnp.sin(F.scaled_dot_product_attention(q, k, v, is_causal=True)))
     hand, auto = jax.jit(lambda *args: [g(attend, (0, 1, 2))(*args) for g in (bpjax.grad, jax.grad)])(q, k, v)
     assert_same(hand, auto)

@@ -3,15 +3,18 @@
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from verdict import assert_same, on_device
 
+import bpjax
+import bpjax.functional as F
 from bpjax.functional import dense_correlation, depthwise_correlation, patch_correlation, phased_correlation, pointwise_correlation
-from bpjax.functional.dense_correlation import Windows
+from bpjax.functional.kernel_windows import Windows
 
 pytestmark = pytest.mark.usefixtures("x64")
-KINDS = {  # maps: a number for the draws, how they are bent to what the maps are for
+KINDS = {  # maps: how windows that were drawn are bent to what the maps are for
     patch_correlation: lambda w: w._replace(groups=1),
     phased_correlation: lambda w: w,
     pointwise_correlation: lambda w: w._replace(kernel=(1,) * len(w.kernel), padding=((0, 0),) * len(w.kernel), groups=1),
@@ -26,10 +29,10 @@ def drawn(maps, wanted=12):
         n = int(rng.integers(1, 4))
         some = lambda low, high: tuple(int(v) for v in rng.integers(low, high, n))
         windows = Windows(some(1, 5), some(1, 4), tuple(zip(some(0, 3), some(0, 3))), some(1, 4), int(rng.integers(1, 3)))
-        windows, size, batch = KINDS[maps](windows), some(5, 10), int(rng.integers(0, 4))
+        windows, size, batch = KINDS[maps](windows), some(5, 10), int(rng.integers(3, 8)) if len(found) else 0
         inputs = 1 if maps is depthwise_correlation else 2
         W = np.random.default_rng(len(found)).standard_normal((2 * windows.groups, inputs, *windows.kernel))
-        if maps.is_for(W, windows) and min(windows.positions(size)) > 0:
+        if min(windows.positions(size)) > 0 and maps.is_for(W, windows, size):
             found.append((windows, (batch, inputs * windows.groups, *size), W))
     return found
 
@@ -40,12 +43,30 @@ IDS = [f"{maps.__name__.split('.')[-1]}: {shape} {tuple(windows)}" for maps, win
 
 @pytest.mark.parametrize(("maps", "windows", "shape", "W"), CASES, ids=IDS)
 def test_as_xlas_convolution(maps, windows, shape, W, monkeypatch):
-    monkeypatch.setattr(patch_correlation, "VALUES", 2 * math.prod(shape[1:]) * math.prod(windows.kernel))  # a chunk or several
+    values = shape[1] * math.prod((*windows.kernel, *windows.positions(shape[2:])))
+    monkeypatch.setattr(patch_correlation, "VALUES", 2 * values)  # two examples make a chunk
     rng = np.random.default_rng(1)
     y = rng.standard_normal((shape[0], len(W), *windows.positions(shape[2:])))
     x, W, y = on_device([rng.standard_normal(shape), W, y])
 
-    def every(maps, x, W, y):
-        return maps.correlate(x, W, windows), maps.spread(y, W, windows, shape[2:]), maps.kernel_between(x, y, windows)
+    given = {"correlate": (x, W, windows), "spread": (y, W, windows, shape[2:]), "kernel_between": (x, y, windows)}
+    own = [name for name in given if getattr(maps, name) is not getattr(dense_correlation, name)]
+    assert_same(*([getattr(m, name)(*given[name]) for name in own] for m in (maps, dense_correlation)))
 
-    assert_same(*jax.jit(lambda *args: [every(m, *args) for m in (maps, dense_correlation)])(x, W, y))
+
+def test_chunks_of_examples_through_an_op(monkeypatch):
+    monkeypatch.setattr(patch_correlation, "VALUES", 400)  # 270 values of one example: five chunks
+    x, W = on_device([np.random.default_rng(i).standard_normal(shape) for i, shape in enumerate([(5, 2, 4, 5), (3, 2, 3, 3)])])
+
+    def loss(x, W):
+        return jnp.sum(jnp.sin(F.conv2d(x, W, padding=(1, 0))))
+
+    def second(grad, outer):
+        return outer(lambda x, W: sum(jnp.sum(jnp.cos(g)) for g in grad(loss, (0, 1))(x, W)), (0, 1))
+
+    def every(grad):
+        over_kernels = jax.vmap(grad(loss, (0, 1)), (None, 0))
+        scanned = jax.lax.scan(lambda c, s: (c, grad(loss, (0, 1))(s * x, W)), 0, jnp.ones(2))[1]
+        return [*second(grad, grad)(x, W), *over_kernels(x, jnp.stack([W, 2 * W])), *scanned]
+
+    assert_same(*jax.jit(lambda: [every(grad) for grad in (bpjax.grad, jax.grad)])())

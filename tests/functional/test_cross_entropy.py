@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from verdict import assert_same
 
 import bpjax
 import bpjax.functional as F
@@ -47,6 +48,22 @@ def test_the_backward_never_holds_all_logits():
     all_logits = 4 * 512 * 1000
     assert temporaries(lambda x, W: F.cross_entropy(F.linear(x, W), t)) >= all_logits
     assert temporaries(lambda x, W: F.linear_cross_entropy(x, W, t)) < 0.6 * all_logits  # blocks of 128 rows, two buffers
+
+
+@pytest.mark.parametrize("target", [np.zeros((0, 4), np.float32), np.zeros(0, int)], ids=["probabilities", "classes"])
+def test_the_mean_over_no_rows_is_nan_and_its_gradient_zero(target):
+    loss = lambda W: F.linear_cross_entropy(jnp.ones((0, 3)), W, jnp.asarray(target))
+    value, gradient = bpjax.value_and_grad(loss)(jnp.ones((4, 3)))
+    assert jnp.isnan(value) and not gradient.any() and not jax.grad(loss)(jnp.ones((4, 3))).any()
+
+
+def test_the_bias_of_many_classes():
+    """From 16384 on its gradient is added up otherwise."""
+    x, W, t = (np.random.default_rng(0).standard_normal(shape) for shape in ((150, 2), (2**14, 2), 150))
+    loss = lambda b: F.linear_cross_entropy(x, W, np.abs(50 * t).astype(int), linear_bias=b)
+    with jax.enable_x64(True):
+        hand, auto = jax.jit(lambda b: (bpjax.grad(loss)(b), jax.grad(loss)(b)))(jnp.zeros(2**14))
+        assert_same([hand], [auto])
 
 
 def test_ctc_runs_its_own_backward(monkeypatch):

@@ -146,8 +146,9 @@ def test_lean_recurrent_layers(kind):
     params, x = lean.init(key), jnp.asarray(normal(5, 2, 3))
     of = lambda model: jax.jit(bpjax.grad(lambda params: jnp.sin(model.apply(params, x)[0]).sum()))(params)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), of(lean), of(fast))
-    with pytest.raises(ValueError, match=rf"{kind.__name__}: memory must be 'fast' or 'lean', got 'small'"):
-        kind(3, 4, memory="small")
+    for memory in ("small", None):
+        with pytest.raises(ValueError, match=rf"{kind.__name__}: memory must be 'fast' or 'lean', got {memory!r}"):
+            kind(3, 4, memory=memory)
     h = jnp.zeros((2, 4))
     with pytest.raises(ValueError, match=f"{kind.__name__.lower()}: memory must be"):
         hx = (h, h) if kind is nn.LSTM else h
