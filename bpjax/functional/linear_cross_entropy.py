@@ -205,7 +205,7 @@ def _over_rows(dz):
     """
     if dz.shape[1] < 2**14:
         return dz.sum(0, dtype=wide(dz.dtype))
-    return sum(_dot(jnp.ones(len(rows), dz.dtype), rows) for rows in jnp.split(dz, list(range(64, len(dz), 64))))
+    return sum(_dot(jnp.ones(len(rows), dz.dtype), rows) for rows in jnp.split(dz, list(range(128, len(dz), 128))))
 
 
 def _zeros(W, b, w):
