@@ -1,6 +1,7 @@
 """The algorithm: run and sweep, ops, rules, and the derivatives that stand on them. Knows no layer."""
 
 from . import control as _control  # noqa: F401  the rules of jit, scan, cond, checkpoint and custom rules
+from .again import IfMadeAgain, not_before
 from .derivatives import (
     Backprop,
     argument_numbers,
@@ -27,6 +28,7 @@ __all__ = [
     "RULES",
     "Backprop",
     "GradientError",
+    "IfMadeAgain",
     "NoRuleError",
     "Modules",
     "Op",
@@ -51,6 +53,7 @@ __all__ = [
     "leaf_name",
     "live",
     "no_gradient",
+    "not_before",
     "op",
     "op_of",
     "owner_of",

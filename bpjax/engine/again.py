@@ -2,6 +2,7 @@
 
 An op that saves all that its output follows from cheaply (gelu its input, layer_norm its input and two statistics) declares
 `op.def_again`. Where a later equation would keep that output, its record holds a `Reference` to the earlier record in its place.
+An op whose output follows from an input that it has no other use for (relu) saves that input as `IfMadeAgain`.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,18 @@ class Reference:
 
 
 jax.tree_util.register_pytree_node(Reference, lambda r: ((), (r.run, r.number, r.index)), lambda aux, _: Reference(*aux))
+
+
+class IfMadeAgain:
+    """In what an op saves: an array that is there for `def_again` alone, and only where it costs nothing, being made again itself.
+
+    Elsewhere None takes its place, and the op's output is kept by whoever needs it.
+    """
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any):
+        self.array = array
 
 
 class _Lean:
@@ -45,11 +58,20 @@ class Forgetting:
         """The outputs of this record can be made again."""
         self.references.update({id(output): Reference(self.run, number, i) for i, output in enumerate(outputs)})
 
-    def without(self, saved: Any) -> Any:
-        """What a record saves, with references in the place of such outputs."""
+    def without(self, saved: Any) -> tuple[Any, bool]:
+        """What a record saves, with references in the place of such outputs, and whether its own can be made again from it."""
         leaves, tree = jax.tree.flatten(saved)
-        lean = [self.references.get(id(leaf), leaf) for leaf in leaves]
-        return saved if all(a is b for a, b in zip(lean, leaves)) else _Lean(lean, tree)
+        lean = [self._lean(leaf) for leaf in leaves]
+        if any(isinstance(leaf, Reference) for leaf in lean):
+            saved = _Lean(lean, tree)
+        elif any(leaf is None for leaf in lean):
+            saved = jax.tree.unflatten(tree, lean)
+        return saved, all(leaf is not None for leaf in lean)
+
+    def _lean(self, leaf):
+        if isinstance(leaf, IfMadeAgain):
+            return self.references.get(id(leaf.array))
+        return self.references.get(id(leaf), leaf)
 
 
 class Remembering:
@@ -70,7 +92,7 @@ class Remembering:
             found = set().union(*(self._wanted(self.records[n]) for n in found)) - missing
         for number in sorted(missing):  # a record refers to earlier ones alone
             earlier = self._filled(self.records[number])
-            self.made[number] = earlier.rule.again(earlier.with_saved(_not_before(dys, earlier.saved)))
+            self.made[number] = earlier.rule.again(earlier.with_saved(not_before(dys, earlier.saved)))
         return self._filled(record)
 
     def forget(self, number: int) -> None:
@@ -90,7 +112,7 @@ class Remembering:
         return record.with_saved(jax.tree.unflatten(record.saved.tree, [of.get(id(leaf), leaf) for leaf in record.saved.leaves]))
 
 
-def _not_before(dys: Sequence[Any], arrays: Any) -> Any:
+def not_before(dys: Sequence[Any], arrays: Any) -> Any:
     """The same arrays, in a way that XLA can compute nothing from them before it has the cotangents.
 
     A barrier is not enough: XLA:CPU takes it away before it orders the work, makes everything again at once, and saves nothing. So a zero

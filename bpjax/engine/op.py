@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import jaxprs
+from .again import IfMadeAgain
 from .errors import GradientError, RuleError
 from .sweep import Rule, source_of
 
@@ -84,7 +85,8 @@ class Op:
     def def_again(self, again: Callable) -> Callable:
         """Declare, where it is cheap, the function that makes the value once more from what was saved.
 
-        An equation that would keep the value for its own backward then keeps nothing, and gets it made again on the way back.
+        An equation that would keep the value for its own backward then keeps nothing, and gets it made again on the way back. What is
+        saved for this alone may be `IfMadeAgain(array)`: the array where it is itself made again, else None, and no value is made again.
         """
         self._again = again
         return again
@@ -279,7 +281,7 @@ class _Aside:
 
 
 def _is_array(x) -> bool:
-    return isinstance(x, jax.Array | np.ndarray | np.generic)
+    return isinstance(x, jax.Array | np.ndarray | np.generic | IfMadeAgain)
 
 
 def _flatten_saved(saved: _Saved):

@@ -241,8 +241,9 @@ def run(program: Program, values: Sequence[Any], active: Sequence[bool] = (), ke
             if is_recorded:
                 saved = rule.remember(eqn, inputs, outputs, actives, saved)
         if is_recorded:
-            records.append(Record(eqn, rule, actives, place, forgetting.without(saved)))
-            if rule.makes_again:
+            saved, is_enough = forgetting.without(saved)
+            records.append(Record(eqn, rule, actives, place, saved))
+            if rule.makes_again and is_enough:
                 forgetting.offer(len(records) - 1, outputs)
         env.update(zip(eqn.outvars, outputs))
         is_active.update(zip(eqn.outvars, out_active))

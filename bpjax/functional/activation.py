@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import op
+from ..engine import IfMadeAgain, op
 from .checks import at_least_float32, floating, one_dtype, refuse
 from .masks import pack, unpack
 from .normal import Phi, phi
@@ -186,12 +186,17 @@ def relu(input, inplace=False):
 
 @relu.def_forward
 def _(input, inplace):
-    return relu.formula(input), {"off": pack(input <= 0)}
+    return relu.formula(input), {"off": pack(input <= 0), "x": IfMadeAgain(input)}
 
 
 @relu.def_backward
 def _(saved, dy):
     return (_zero_where(saved["off"], dy),)
+
+
+@relu.def_again
+def _(saved):
+    return relu.formula(saved["x"])
 
 
 @op(static=("threshold", "value", "inplace"))
@@ -266,12 +271,17 @@ def relu6(input, inplace=False):
 
 @relu6.def_forward
 def _(input, inplace):
-    return relu6.formula(input), {"off": pack((input <= 0) | (input >= 6))}
+    return relu6.formula(input), {"off": pack((input <= 0) | (input >= 6)), "x": IfMadeAgain(input)}
 
 
 @relu6.def_backward
 def _(saved, dy):
     return (_zero_where(saved["off"], dy),)
+
+
+@relu6.def_again
+def _(saved):
+    return relu6.formula(saved["x"])
 
 
 @op(static=("inplace",))
@@ -376,12 +386,17 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
 
 @leaky_relu.def_forward
 def _(input, negative_slope, inplace):
-    return leaky_relu.formula(input, negative_slope), {"on": pack(input > 0), "a": negative_slope}
+    return leaky_relu.formula(input, negative_slope), {"on": pack(input > 0), "a": negative_slope, "x": IfMadeAgain(input)}
 
 
 @leaky_relu.def_backward
 def _(saved, dy):
     return (_sloped(saved, dy),)
+
+
+@leaky_relu.def_again
+def _(saved):
+    return leaky_relu.formula(saved["x"], saved["a"])
 
 
 def _sloped(saved, dy):

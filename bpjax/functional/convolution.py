@@ -7,7 +7,7 @@ those of depthwise_correlation.py where it has one channel, those of patch_corre
 phased_correlation.py where it has a stride.
 """
 
-from ..engine import op
+from ..engine import not_before, op
 from . import dense_correlation, depthwise_correlation, patch_correlation, phased_correlation, pointwise_correlation
 from .checks import floating, one_dtype, refuse
 from .kernel_windows import Windows
@@ -92,7 +92,7 @@ def _own_backward_of_conv(conv, n):
     def _(saved, dy):
         W, windows = saved["W"], saved["windows"]
         x, dy, maps = _batched(n, saved["x"]), _batched(n, dy), _lean_maps(W, windows, saved["x"].shape[-n:])
-        dx = maps.spread(dy, W, windows, x.shape[2:]).reshape(saved["x"].shape)
+        dx = maps.spread(dy, _late(W, dy, maps), windows, x.shape[2:]).reshape(saved["x"].shape)
         return dx, maps.kernel_between(x, dy, windows), _db(dy) if saved["has_bias"] else None
 
 
@@ -184,7 +184,7 @@ def _own_backward_of_conv_transpose(conv_transpose, n):
     def _(saved, dy):
         W, windows = saved["W"], saved["windows"]
         x, dy, maps = _batched(n, saved["x"]), _batched(n, dy), _lean_maps(W, windows, dy.shape[-n:])
-        dx = maps.correlate(dy, W, windows).reshape(saved["x"].shape)
+        dx = maps.correlate(dy, _late(W, dy, maps), windows).reshape(saved["x"].shape)
         return dx, maps.kernel_between(dy, x, windows), _db(dy) if saved["has_bias"] else None
 
 
@@ -197,6 +197,11 @@ def _lean_maps(W, windows, size):
     """The maps that the written pairs take, for an image of this size."""
     candidates = pointwise_correlation, depthwise_correlation, patch_correlation, phased_correlation
     return next((maps for maps in candidates if maps.is_for(W, windows, size)), dense_correlation)
+
+
+def _late(W, dy, maps):
+    """The kernels; XLA would turn over those of all layers at the beginning of a program, and keep them: not before dy is there."""
+    return W if maps in (pointwise_correlation, depthwise_correlation) else not_before([dy], W)
 
 
 def _with_bias(y, bias):

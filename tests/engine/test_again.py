@@ -33,6 +33,32 @@ def test_a_chain_is_made_again_from_its_beginning():
     assert sorted(kept) == [(2, 1), (2, 1), (2, 3)]  # the mean, 1 / the deviation, and x
 
 
+def test_relu_is_made_again_of_what_is_made_again_alone():
+    x = jnp.linspace(-1.0, 1.0, 48).reshape(6, 8)
+    kept = kept_by(lambda x: jnp.sum(F.relu(F.layer_norm(x, (8,))) ** 2), x)
+    assert sorted(kept) == [(6, 1), (6, 1), (6, 1), (6, 8)]  # the mean, 1 / the deviation, the mask in bits, and x
+    assert sorted(kept_by(lambda x: jnp.sum(F.relu(x) ** 2), x)) == [(6, 1), (6, 8)]  # the mask, and the value, which the square keeps
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("activation", [F.relu, F.relu6, F.leaky_relu])
+def test_what_follows_from_what_is_made_again(activation):
+    """In a chain, twice used, in a scan, at second order, under vmap; jitted and not."""
+    x, W = jnp.linspace(-2.0, 9.0, 12).reshape(3, 4), jnp.linspace(-1.0, 1.2, 16).reshape(4, 4)
+
+    def loss(x, W):
+        y = activation(F.layer_norm(F.linear(x, W), (4,)))
+        y = jax.lax.scan(lambda y, _: (F.linear(activation(F.silu(y)), W), None), y + jnp.sin(y), length=2)[0]
+        return jnp.sum(y * activation(F.rms_norm(y, (4,))) ** 2)
+
+    def every(grad):
+        second = grad(lambda x, W: sum(jnp.sum(jnp.cos(g)) for g in grad(loss, (0, 1))(x, W)), (0, 1))
+        return [*grad(loss, (0, 1))(x, W), *second(x, W), jax.vmap(grad(loss), (0, None))(jnp.stack([x, -x]), W)]
+
+    assert_same(*jax.jit(lambda: [every(grad) for grad in (bpjax.grad, jax.grad)])(), relative=1e-8)
+    assert_same(bpjax.grad(loss, (0, 1))(x, W), jax.grad(loss, (0, 1))(x, W))
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("case", OPS, ids=[c.id for c in OPS])
 def test_it_is_the_output(case):
