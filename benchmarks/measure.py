@@ -45,9 +45,8 @@ class Row(NamedTuple):
 def rows_of(workload: Workload, names, rounds: tuple[int, int], budget: float, limit: float, with_peak: bool) -> list[Row]:
     """One row for each competitor, "hand" first.
 
-    Timed are as many rounds as fit into `budget` seconds, within the least and the most of `rounds`.
-    `limit` is the machine's FLOPs per second in products of
-    matrices. `with_peak`: whether each also runs in a process of its own.
+    Timed are as many rounds as fit into `budget` seconds, within the least and the most of `rounds`. `limit` is the
+    machine's FLOPs per second in products of matrices. `with_peak`: whether each also runs in a process of its own.
     """
     problem = workload.make(**workload.sizes)
     ready: dict[str, Competitor] = {}
