@@ -16,12 +16,11 @@ from .reduction import unbroadcast
 
 
 def block_size(leading, L, S):
-    """How many queries and keys make a block: 256 where the scores of a pair are few, and a 64th of all at most, else 128.
+    """How many queries and keys make a block: 256 for at most 4 heads of 2²² scores or more each, else 128.
 
     Smaller blocks cost more steps; the scores of larger ones leave the cache, and take more memory than they save time.
     """
-    scores_of_pair = math.prod(leading) * 256**2
-    return 256 if scores_of_pair <= min(2**18, math.prod(leading) * L * S / 64) else 128
+    return 256 if math.prod(leading) <= 4 and L * S >= 2**22 else 128
 
 
 class Grid:

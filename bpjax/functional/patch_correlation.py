@@ -1,7 +1,7 @@
 """The three maps of dense_correlation.py for kernels of few weights: products with patches of the image, some examples at a time.
 
-A first layer, whose image has few channels, has such kernels. On a CPU a product takes a third of the time of XLA's convolution, which
-turns image and result over to have their channels last.
+A first layer, whose image has few channels, has such kernels. XLA's convolution turns image and result over to have their channels last:
+on a CPU 64 images of 3 x 32 x 32 to 32 channels take it 6.6 ms, and a product 2.5.
 """
 
 import math
@@ -12,10 +12,11 @@ from . import dense_correlation, phased_correlation
 from .checks import wide
 from .chunks import in_chunks
 from .kernel_windows import met, places
+from .pointwise_correlation import times_each
 
 __all__ = ()  # no layers
 
-MOST_WEIGHTS = 64  # of a kernel: with more XLA's convolution is as fast
+MOST_WEIGHTS = 64  # of a kernel: with 288 XLA's convolution is faster
 VALUES = 2**16  # of the patches that are there at a time
 
 
@@ -31,8 +32,7 @@ def correlate(x, W, windows):
 
     def step(_, chunk):
         (x,) = chunk
-        W = jnp.broadcast_to(matrix, (len(x), *matrix.shape))
-        return None, jnp.matmul(W, _patches(x, size, windows), preferred_element_type=wide(x.dtype)).astype(x.dtype)
+        return None, times_each(matrix, _patches(x, size, windows))
 
     _, y = in_chunks(step, None, _examples(x, size, windows), (x,))
     return y.reshape(len(x), len(W), *size)

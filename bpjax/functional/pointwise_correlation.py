@@ -6,9 +6,9 @@ On a CPU they are 3 to 6 times as fast as XLA's convolution, which turns every i
 import math
 
 import jax.numpy as jnp
-from jax import lax
 
 from .checks import wide
+from .kernel_windows import met, placed
 
 __all__ = ()  # no layers
 
@@ -21,14 +21,13 @@ def is_for(W, windows, size):
 def correlate(x, W, windows):
     """y[o] = Σ_c W[o, c] x[c], at each place on which a kernel lies."""
     x = _met(x, windows)
-    return _each(W.reshape(W.shape[:2]), x).reshape(len(x), len(W), *x.shape[2:])
+    return times_each(W.reshape(W.shape[:2]), x).reshape(len(x), len(W), *x.shape[2:])
 
 
 def spread(y, W, windows, size):
     """x[c] = Σ_o W[o, c] y[o] at the places on which a kernel lies, 0 at the others."""
-    x = _each(W.reshape(W.shape[:2]).T, y).reshape(len(y), W.shape[1], *y.shape[2:])
-    ends = [(0, n - (m - 1) * s - 1, s - 1) for n, m, s in zip(size, y.shape[2:], windows.stride)]
-    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0)] * 2 + ends)
+    x = times_each(W.reshape(W.shape[:2]).T, y).reshape(len(y), W.shape[1], *y.shape[2:])
+    return placed(x, (0,) * len(size), size, windows)
 
 
 def kernel_between(x, y, windows):
@@ -43,10 +42,11 @@ def kernel_between(x, y, windows):
 
 def _met(x, windows):
     """The places on which a kernel lies."""
-    return lax.slice(x, (0,) * x.ndim, x.shape, (1, 1, *windows.stride))
+    size = x.shape[2:]
+    return met(x, (0,) * len(size), windows.positions(size), windows)
 
 
-def _each(W, x):
+def times_each(W, x):
     """W times each example of x (N, C, *space), (N, O, places)."""
     x = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
     y = jnp.matmul(jnp.broadcast_to(W, (len(x), *W.shape)), x, preferred_element_type=wide(x.dtype))
