@@ -46,11 +46,10 @@ class _Checkpoint(Rule):
     def forward(self, eqn, values, active, keep=None):
         inner, consts = jaxprs.program(jaxprs.inner_jaxpr(eqn))
         policy = eqn.params["policy"]
-        if policy is None:
-            return run(inner, [*consts, *values])[0], (list(values), [])
-        kept = Keep(policy)  # with the activity of the second run, so that both meet the same equations
+        kept = Keep(policy) if policy is not None else None
+        # with the activity of the second run: so both meet the same equations, and ops run their own forwards in both
         outputs, _ = run(inner, [*consts, *values], [False] * len(consts) + list(active), kept)
-        return outputs, (list(values), kept.kept)
+        return outputs, (list(values), kept.kept if kept else [])
 
     def backward(self, record, dys, watch):
         eqn = record.eqn

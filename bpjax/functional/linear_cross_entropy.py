@@ -170,9 +170,9 @@ def _loss_and_gradients(x, W, t, b, w, ignore_index, eps, rows, reduction):
     sums, (losses, of_rows) = in_chunks(step, _zeros(W, b, w), rows, _as_rows(x, x, t))
     y, total = class_reduced(losses, weights, reduction)
     _, d_total = class_spread(jnp.ones((), losses.dtype), y, total)
-    dW, db, dw = sums
-    sums = dW, db, through_divisor(dw, t, ignore_index, d_total)
-    return y, _in_shape(x, W, t, b, w, *sums, *of_rows)
+    dWT, db, dw = sums
+    dw = through_divisor(dw, t, ignore_index, d_total)
+    return y, _in_shape(x, W, t, b, w, dWT, db, dw, *of_rows)
 
 
 def _gradients(x, W, t, b, w, m, s, ignore_index, eps, rows, dl):
@@ -188,11 +188,14 @@ def _gradients(x, W, t, b, w, m, s, ignore_index, eps, rows, dl):
 
 
 def _added(sums, lp, p, x, W, t, b, w, ignore_index, eps, dl, scale=1.0):
-    """The sums dW, db, dw with those of a block of rows, times scale, and its dx and dt; p is its softmax, lp the logarithms of that."""
+    """The sums dWᵀ, db, dw with those of a block of rows, times scale, and its dx and dt; p is its softmax, lp the logarithms of that.
+
+    Of dW the transpose, since a product with dzᵀ would have the largest array there is turned over, and take a third longer.
+    """
     dz, dt, dw = class_gradients(lp, p, t, w, ignore_index, eps, 1, dl)
     matrix, _ = _flat(W, b)
     dz = dz.reshape(len(x), len(matrix)).astype(x.dtype)
-    of_block = _dot(dz.T, x), None if b is None else _over_rows(dz), dw
+    of_block = _dot(x.T, dz), None if b is None else _over_rows(dz), dw
     of_rows = _dot(dz, matrix), dt
     return jax.tree.map(lambda a, d: a + scale * d.astype(a.dtype), sums, of_block), jax.tree.map(lambda d: scale * d, of_rows)
 
@@ -209,13 +212,15 @@ def _over_rows(dz):
 
 
 def _zeros(W, b, w):
-    """Where the sums dW, db and dw begin."""
-    return jax.tree.map(lambda a: jnp.zeros(a.shape, wide(a.dtype)), (*_flat(W, b), w))
+    """Where the sums dWᵀ, db and dw begin."""
+    zeros = lambda a, *shape: None if a is None else jnp.zeros(shape, wide(a.dtype))
+    classes = math.prod(W.shape[:-1])
+    return zeros(W, W.shape[-1], classes), zeros(b, classes), zeros(w, len(W))
 
 
-def _in_shape(x, W, t, b, w, dW, db, dw, dx, dt):
+def _in_shape(x, W, t, b, w, dWT, db, dw, dx, dt):
     """The cotangents in the order and shapes of the arguments, in at least float32."""
-    pairs = (x, dx), (W, dW), (t, dt), (b, db), (w, dw)
+    pairs = (x, dx), (W, dWT.T), (t, dt), (b, db), (w, dw)
     return tuple(None if d is None else d.reshape(a.shape) for a, d in pairs)
 
 
