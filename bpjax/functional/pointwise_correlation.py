@@ -49,5 +49,8 @@ def _met(x, windows):
 def times_each(W, x):
     """W times each example of x (N, C, *space), (N, O, places)."""
     x = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
-    y = jnp.matmul(jnp.broadcast_to(W, (len(x), *W.shape)), x, preferred_element_type=wide(x.dtype))
+    if W.size <= sum(W.shape) * x.shape[2]:
+        y = jnp.matmul(jnp.broadcast_to(W, (len(x), *W.shape)), x, preferred_element_type=wide(x.dtype))
+    else:  # turning x and y over, for one product, costs less than a W for each example
+        y = jnp.einsum("oc,ncs->nos", W, x, preferred_element_type=wide(x.dtype))
     return y.astype(x.dtype)

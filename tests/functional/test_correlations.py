@@ -38,6 +38,8 @@ def drawn(maps, wanted=12):
 
 
 CASES = [(maps, *case) for maps in KINDS for case in drawn(maps)]
+MORE_WEIGHTS_THAN_PLACES = Windows((1,), (1,), ((0, 0),), (1,), 1), (3, 6, 3), np.random.default_rng(0).standard_normal((7, 6, 1))
+CASES += [(pointwise_correlation, *MORE_WEIGHTS_THAN_PLACES)]
 IDS = [f"{maps.__name__.split('.')[-1]}: {shape} {tuple(windows)}" for maps, windows, shape, _ in CASES]
 
 
