@@ -147,25 +147,25 @@ def forward(q, k, v, mask, rng, *, p, scale, leading, grid):
 
 
 def backward(q, k, v, mask, rng, o, lse, do, *, p, scale, leading, grid):
-    """The cotangents of q, k, v: of each pair of blocks the scores are made again, and what it gives is added up."""
+    """The cotangents of q, k, v: of each pair of blocks the scores are made again, and what it gives is added up, dk and dv transposed."""
     again = _Again(q, k, v, mask, rng, o, lse, do, p, scale, leading, grid)
 
     def of_pair(i, j):
         q, do, k, v = again.blocks(i, j)
         P, dS = again.weights_and_d_scores(i, j)
         dS = (scale * dS).astype(q.dtype)
-        dq, dk = times(dS, k), transposed_times(dS, jnp.broadcast_to(q, leading + q.shape[-2:]), k)
-        return dq, dk, transposed_times(P.astype(v.dtype), do, v)
+        dq, dkT = times(dS, k), transposed_times(jnp.broadcast_to(q, leading + q.shape[-2:]), dS, k)
+        return dq, dkT, transposed_times(do, P.astype(v.dtype), v)
 
     def step(sums, at):
         i, j = at
-        starts = i * grid.q, j * grid.k, j * grid.k
-        return [_added(a, d, start) for a, d, start in zip(sums, of_pair(i, j), starts)], None
+        places = (i * grid.q, -2), (j * grid.k, -1), (j * grid.k, -1)
+        return [_added(a, d, *place) for a, d, place in zip(sums, of_pair(i, j), places)], None
 
-    shapes = jax.eval_shape(of_pair, jnp.int32(0), jnp.int32(0))
-    zeros = [jnp.zeros((*d.shape[:-2], n, d.shape[-1]), d.dtype) for d, n in zip(shapes, (again.L, again.S, again.S))]
-    sums, _ = _over_pairs(step, zeros, grid)
-    return tuple(unbroadcast(d[..., : a.shape[-2], :], a) for d, a in zip(sums, (q, k, v)))
+    dq, dkT, dvT = jax.eval_shape(of_pair, jnp.int32(0), jnp.int32(0))
+    sizes = (*dq.shape[:-2], again.L, dq.shape[-1]), (*dkT.shape[:-1], again.S), (*dvT.shape[:-1], again.S)
+    (dq, dkT, dvT), _ = _over_pairs(step, [jnp.zeros(size, d.dtype) for size, d in zip(sizes, (dq, dkT, dvT))], grid)
+    return tuple(unbroadcast(d[..., : a.shape[-2], :], a) for d, a in zip((dq, dkT.mT, dvT.mT), (q, k, v)))
 
 
 def d_mask(q, k, v, mask, rng, o, lse, do, *, p, scale, leading, grid):
@@ -208,9 +208,9 @@ def _over_pairs(step, start, grid):
     return lax.scan(step, start, grid.pairs(), unroll=2)
 
 
-def _added(a, d, start):
-    """a with d added to its rows from `start` on."""
-    return lax.dynamic_update_slice_in_dim(a, lax.dynamic_slice_in_dim(a, start, d.shape[-2], -2) + d, start, -2)
+def _added(a, d, start, axis):
+    """a with d added to it from `start` on."""
+    return lax.dynamic_update_slice_in_dim(a, lax.dynamic_slice_in_dim(a, start, d.shape[axis], axis) + d, start, axis)
 
 
 def _padded(a, size, axis):
@@ -232,9 +232,12 @@ def times(a, b):
 
 
 def transposed_times(a, b, like):
-    """aᵀ b in at least float32, with as many heads as `like`: summed over those that share one."""
+    """aᵀ b in at least float32, with as many heads as `like`: summed over those that share one.
+
+    a is turned over behind a barrier: XLA:CPU would do so in the product, which takes longer.
+    """
     a, b = _in_groups(a, like), _in_groups(b, like)
-    return jnp.matmul(a.mT, b, preferred_element_type=wide(a.dtype))
+    return jnp.matmul(lax.optimization_barrier(a.mT), b, preferred_element_type=wide(a.dtype))
 
 
 def _in_groups(a, like):

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from ..engine import op
 from .checks import floating, one_dtype
+from .products import outer_sum
 
 
 @op
@@ -49,7 +50,7 @@ def _(saved, dy):
         dW = (dy[..., None] * x[..., None, :]).sum(leading)
     else:
         dx = dy @ W
-        dW = jnp.tensordot(dy, x, axes=(leading, leading))
+        dW = outer_sum(dy, x)
     shape = saved["W"].shape
     return dx, dW.reshape(shape), dy.sum(leading).reshape(shape[:-1]) if saved["has_bias"] else None
 

@@ -24,6 +24,7 @@ from .cross_entropy import (
     through_divisor,
 )
 from .linear import linear
+from .products import outer_sum
 from .reduction import reduction_of
 
 __all__ = ["linear_cross_entropy"]
@@ -190,12 +191,12 @@ def _gradients(x, W, t, b, w, m, s, ignore_index, eps, rows, dl):
 def _added(sums, lp, p, x, W, t, b, w, ignore_index, eps, dl, scale=1.0):
     """The sums dWᵀ, db, dw with those of a block of rows, times scale, and its dx and dt; p is its softmax, lp the logarithms of that.
 
-    Of dW the transpose, since a product with dzᵀ would have the largest array there is turned over, and take a third longer.
+    dW as its transpose: then the smaller x of a block is turned over for the product, not dz.
     """
     dz, dt, dw = class_gradients(lp, p, t, w, ignore_index, eps, 1, dl)
     matrix, _ = _flat(W, b)
     dz = dz.reshape(len(x), len(matrix)).astype(x.dtype)
-    of_block = _dot(x.T, dz), None if b is None else _over_rows(dz), dw
+    of_block = outer_sum(x, dz, wide(x.dtype)), None if b is None else _over_rows(dz), dw
     of_rows = _dot(dz, matrix), dt
     return jax.tree.map(lambda a, d: a + scale * d.astype(a.dtype), sums, of_block), jax.tree.map(lambda d: scale * d, of_rows)
 

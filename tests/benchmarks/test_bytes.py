@@ -48,7 +48,7 @@ def test_a_lean_recurrent_layer_keeps_no_gates(kind):
     assert lean <= 0.85 * fast and fast <= auto
 
 
-@pytest.mark.parametrize(("heads", "length"), [(2, 1024), (4, 2048)])
+@pytest.mark.parametrize(("heads", "length"), [(2, 1024), (4, 4096)])
 def test_the_memory_of_attention_grows_with_the_length_alone(heads, length):
     sizes = {"batch": 1, "vocabulary": 256, "width": 32, "heads": heads, "layers": 2}
     short, long = (temporary_bytes(bpjax.value_and_grad, "gpt", length=n, **sizes) for n in (length, 2 * length))
