@@ -42,11 +42,11 @@ class Row(NamedTuple):
     missing: str = ""
 
 
-def rows_of(workload: Workload, names, rounds: tuple[int, int], budget: float, limit: float, with_peak: bool) -> list[Row]:
+def rows_of(workload: Workload, names, rounds: int, budget: float, limit: float, with_peak: bool) -> list[Row]:
     """One row for each competitor, "hand" first.
 
-    Timed are as many rounds as fit into `budget` seconds, within the least and the most of `rounds`. `limit` is the
-    machine's FLOPs per second in products of matrices. `with_peak`: whether each also runs in a process of its own.
+    Timed are as many rounds as fit into `budget` seconds, one at least and `rounds` at most. `limit` is the machine's
+    FLOPs per second in products of matrices. `with_peak`: whether each also runs in a process of its own.
     """
     problem = workload.make(**workload.sizes)
     ready: dict[str, Competitor] = {}
@@ -66,7 +66,7 @@ def rows_of(workload: Workload, names, rounds: tuple[int, int], budget: float, l
         result = jax.block_until_ready(competitor.call())
         once += time.perf_counter() - start
         errors[name] = _error(competitor.gradients(result), exact)
-    seconds = interleaved([c.call for c in ready.values()], max(rounds[0], min(rounds[1], int(budget / once))))
+    seconds = interleaved([c.call for c in ready.values()], max(1, min(rounds, int(budget / once))))
     seconds = {n: np.array(s) * _scale(workload, c) for (n, c), s in zip(ready.items(), seconds)}
     steps = max(workload.steps, 1)
     flops = 3 * steps * sum(m.forward for m in module_costs(problem.loss, (problem.params, *problem.data), {}))

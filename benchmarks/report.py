@@ -31,12 +31,12 @@ HEAD = [
 ]  # fmt: skip
 
 
-def machine(limit: float, rounds: tuple[int, int]) -> str:
+def machine(limit: float, rounds: int) -> str:
     """Where and with what: the first line of the report."""
     versions = {name: _version(name) for name in ("jax", "jaxlib", "equinox", "flax", "torch")}
     versions = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     device = f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores"
-    measured = f"products of matrices reach {limit / 1e9:.0f} GFLOP/s · medians of {rounds[0]} to {rounds[1]} interleaved rounds"
+    measured = f"products of matrices reach {limit / 1e9:.0f} GFLOP/s · medians of 1 to {rounds} interleaved rounds"
     return f"{datetime.date.today()} · {device} · Python {platform.python_version()}, {versions} · {measured}"
 
 

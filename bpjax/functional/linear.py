@@ -6,7 +6,6 @@ import jax.numpy as jnp
 
 from ..engine import op
 from .checks import floating, one_dtype
-from .products import outer_sum
 
 
 @op
@@ -50,7 +49,7 @@ def _(saved, dy):
         dW = (dy[..., None] * x[..., None, :]).sum(leading)
     else:
         dx = dy @ W
-        dW = outer_sum(dy, x)
+        dW = jnp.tensordot(dy, x, axes=(leading, leading))
     shape = saved["W"].shape
     return dx, dW.reshape(shape), dy.sum(leading).reshape(shape[:-1]) if saved["has_bias"] else None
 

@@ -6,6 +6,7 @@ import re
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from ..engine import op
 from .checks import at_least_float32, floating, one_dtype, refuse, wide
@@ -24,7 +25,6 @@ from .cross_entropy import (
     through_divisor,
 )
 from .linear import linear
-from .products import outer_sum
 from .reduction import reduction_of
 
 __all__ = ["linear_cross_entropy"]
@@ -191,12 +191,13 @@ def _gradients(x, W, t, b, w, m, s, ignore_index, eps, rows, dl):
 def _added(sums, lp, p, x, W, t, b, w, ignore_index, eps, dl, scale=1.0):
     """The sums dWᵀ, db, dw with those of a block of rows, times scale, and its dx and dt; p is its softmax, lp the logarithms of that.
 
-    dW as its transpose: then the smaller x of a block is turned over for the product, not dz.
+    dW as its transpose: then x is turned over for the product, not the larger dz, and behind a barrier, since XLA:CPU would do so in the
+    product, which takes a quarter longer.
     """
     dz, dt, dw = class_gradients(lp, p, t, w, ignore_index, eps, 1, dl)
     matrix, _ = _flat(W, b)
     dz = dz.reshape(len(x), len(matrix)).astype(x.dtype)
-    of_block = outer_sum(x, dz, wide(x.dtype)), None if b is None else _over_rows(dz), dw
+    of_block = _dot(lax.optimization_barrier(x.T), dz), None if b is None else _over_rows(dz), dw
     of_rows = _dot(dz, matrix), dt
     return jax.tree.map(lambda a, d: a + scale * d.astype(a.dtype), sums, of_block), jax.tree.map(lambda d: scale * d, of_rows)
 

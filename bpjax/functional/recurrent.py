@@ -10,7 +10,6 @@ from jax import lax
 
 from ..engine import op
 from .checks import floating, one_dtype, refuse
-from .products import outer_sum
 
 # -- RNN ---------------------------------------------------------------------------------------------------------------
 
@@ -350,7 +349,7 @@ def _before(h_0, h, reverse):
 def _over_steps(x, *parts):
     """The cotangents of W and b in z = x Wᵀ + b, over all steps and the batch, from that of z in parts (joined they would be copied)."""
     leading = tuple(range(x.ndim - 1))
-    dW, db = [outer_sum(dz, x) for dz in parts], [dz.sum(leading) for dz in parts]
+    dW, db = [jnp.tensordot(dz, x, axes=(leading, leading)) for dz in parts], [dz.sum(leading) for dz in parts]
     return jnp.concatenate(dW), jnp.concatenate(db)
 
 

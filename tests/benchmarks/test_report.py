@@ -12,7 +12,7 @@ MLP = next(w for w in WORKLOADS if w.kind == "mlp")._replace(sizes={"activation"
 
 @pytest.fixture(scope="module")
 def rows():
-    return measure.rows_of(MLP, ["hand", "jax.grad", "checkpoint: dots", "NumPy"], (2, 2), 10.0, 1e9, with_peak=False)
+    return measure.rows_of(MLP, ["hand", "jax.grad", "checkpoint: dots", "NumPy"], 2, 10.0, 1e9, with_peak=False)
 
 
 def test_a_row_for_each_competitor(rows):
