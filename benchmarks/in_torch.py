@@ -212,6 +212,7 @@ def opponent(workload, problem, learning_rate=0.1, steps=None):
 def compiled(workload, problem, learning_rate=0.1, steps=None):
     """`opponent` with its forward pass under torch.compile. Errors: RuntimeError with the reason where that does not work."""
     model, loss, data, named = build(workload, problem)
+    torch.compiler.reset()  # or after eight models it compiles no more: to it they are one function
     loss = torch.compile(loss)
     try:
         loss(*data).backward()

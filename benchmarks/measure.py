@@ -154,8 +154,15 @@ def _alone(workload: Workload, name: str):
     competitor = COMPETITORS[name](workload, problem)
     for _ in range(2):
         jax.block_until_ready(competitor.call())
-    unit = 1 if sys.platform == "darwin" else 1024
-    print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit))
+    print(json.dumps(_peak()))
+
+
+def _peak() -> int:
+    """The largest resident memory of this process. (On Linux getrusage begins with that of the process that started it.)"""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return 1024 * int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

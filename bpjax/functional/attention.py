@@ -69,11 +69,20 @@ def _(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, loc
 @scaled_dot_product_attention.def_backward
 def _(saved, do):
     q, k, v, mask, rng = saved["arrays"]
-    # behind a barrier: XLA would merge this with the forward's scores, and keep them
-    q, k, rng, do = lax.optimization_barrier((q, k, rng, do))
+    q, k, rng, do = _apart(saved["options"]["grid"], q, k, rng, do)
     given = q, k, v, mask, rng, saved["o"], saved["lse"], do
     dmask = None if mask is None or mask.dtype == bool else blocks.d_mask(*given, **saved["options"])
     return *blocks.backward(*given, **saved["options"]), dmask, None
+
+
+def _apart(grid, *arrays):
+    """The same arrays behind a barrier: or XLA would merge their scores with the forward's, and keep those.
+
+    XLA:CPU keeps them anyhow where it lays out the few pairs of blocks flat: it takes the barrier away, and makes both at once.
+    """
+    behind = lambda *arrays: lax.optimization_barrier(arrays)
+    is_flat = len(grid.pairs()[0]) <= 3
+    return lax.platform_dependent(*arrays, cpu=lambda *arrays: arrays, default=behind) if is_flat else behind(*arrays)
 
 
 def _grid(q, k, leading, is_causal, window):

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from benchmarks import measure, report
@@ -22,6 +23,12 @@ def test_a_row_for_each_competitor(rows):
     assert 0 < hand.gradient_error < 1e-5 and 0 < auto.gradient_error < 1e-5
     assert hand.items_per_second == pytest.approx(32 / hand.milliseconds * 1e3) and hand.unit == "images"
     assert checkpoint.missing == "the model has no blocks to recompute" and "XOR" in numpy.missing
+
+
+def test_the_peak_is_that_of_a_process_of_its_own():
+    ballast = np.ones(2**26)
+    xor = next(w for w in WORKLOADS if w.kind == "xor")
+    assert 0 < measure.peak_bytes(xor, "NumPy") < ballast.nbytes
 
 
 def test_what_is_written(rows, tmp_path):
