@@ -153,11 +153,11 @@ def draw(rows: list[Row], file: Path):
         for k, name in enumerate(others):
             values = [getattr(by_place[model, name], field) if (model, name) in by_place else None for model in models]
             at = [i + (k - len(others) / 2) * height for i, value in enumerate(values) if value is not None]
-            axis.barh(at, [value for value in values if value is not None], height, label=name)
+            axis.barh(at, [value for value in values if value is not None], height, label=name, color=f"C{k}")
         axis.axvline(1, color="black", linewidth=0.8)
         axis.set_xscale("log")
         axis.set_title(f"{title}: hand-written / other")
         axis.set_yticks(range(len(models)), models)
     axis.invert_yaxis()
-    figure.axes[0].legend(fontsize=8)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=8)
     figure.savefig(file, dpi=120)
