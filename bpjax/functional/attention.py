@@ -78,10 +78,10 @@ def _(saved, do):
 def _apart(grid, *arrays):
     """The same arrays behind a barrier: or XLA would merge their scores with the forward's, and keep those.
 
-    XLA:CPU keeps them anyhow where it lays out the few pairs of blocks flat: it takes the barrier away, and makes both at once.
+    XLA:CPU keeps them anyhow where the pairs of blocks are too few for a loop: it takes the barrier away, and makes both at once.
     """
     behind = lambda *arrays: lax.optimization_barrier(arrays)
-    is_flat = len(grid.pairs()[0]) <= 3
+    is_flat = len(grid.pairs()[0]) < 2 * blocks.AT_A_TIME
     return lax.platform_dependent(*arrays, cpu=lambda *arrays: arrays, default=behind) if is_flat else behind(*arrays)
 
 

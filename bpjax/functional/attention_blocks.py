@@ -203,9 +203,12 @@ class _Again:
         return dropped(P, self.p, m), P * (dropped(times(do, v.mT), self.p, m) - D)
 
 
+AT_A_TIME = 2  # pairs of blocks in a step: XLA:CPU works on what one does not need of the other beside it
+
+
 def _over_pairs(step, start, grid):
-    """A scan over the pairs of blocks, two at a time: XLA:CPU works on what one does not need of the other beside it."""
-    return lax.scan(step, start, grid.pairs(), unroll=2)
+    """A scan over the pairs of blocks."""
+    return lax.scan(step, start, grid.pairs(), unroll=AT_A_TIME)
 
 
 def _added(a, d, start, axis):

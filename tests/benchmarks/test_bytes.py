@@ -48,6 +48,7 @@ def test_a_lean_recurrent_layer_keeps_no_gates(kind):
     assert lean <= 0.85 * fast and fast <= auto
 
 
+# with 4 heads from 4,096 tokens, of which on XLA holds some broadcasts as arrays: from 2,048 it grows 2.5 times
 @pytest.mark.parametrize(("heads", "length"), [(2, 1024), (4, 4096)])
 def test_the_memory_of_attention_grows_with_the_length_alone(heads, length):
     sizes = {"batch": 1, "vocabulary": 256, "width": 32, "heads": heads, "layers": 2}
