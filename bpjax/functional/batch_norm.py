@@ -5,7 +5,7 @@ import math
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import op
+from ..engine import not_before, op
 from .checks import at_least_float32
 from .standardize import affine, check_on_channels, standardized
 
@@ -149,7 +149,8 @@ def _again(saved):
 
 
 def _backward(saved, dy):
-    x, mu, r, gamma, axes = (saved[k] for k in ("x", "mu", "r", "gamma", "axes"))
+    mu, r, gamma, axes = (saved[k] for k in ("mu", "r", "gamma", "axes"))
+    x = not_before([dy], saved["x"])
     over = _but_channels(x) if axes is None else axes
     g = at_least_float32(dy)
     x_hat = (at_least_float32(x) - mu) * r

@@ -4,18 +4,30 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ..engine import not_before
+
 __all__ = ()  # no layers
 
 
 def in_chunks(step, carry, rows, arrays):
-    """`step(carry, chunk) -> carry, outputs` over the arrays in chunks of so many rows, the last one shorter; the outputs joined."""
+    """`step(carry, chunk) -> carry, outputs` over the arrays in chunks of so many rows, the last one shorter; the outputs joined.
+
+    XLA would make the memory of all scans' outputs ready at the beginning of a program: here it is not there before the arrays are.
+    """
     n = len(arrays[0])
     full = n - n % rows
     if n <= rows:
         return step(carry, arrays)
-    chunks = jax.tree.map(lambda a: a[:full].reshape(-1, rows, *a.shape[1:]), arrays)
-    carry, outputs = lax.scan(step, carry, chunks)
-    outputs = jax.tree.map(lambda a: a.reshape(full, *a.shape[2:]), outputs)
+    chunk = lambda i: jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, i * rows, rows), arrays)
+    _, shapes = jax.eval_shape(lambda: step(carry, chunk(0)))
+    zeros = jax.tree.map(lambda s: jnp.zeros((full, *s.shape[1:]), s.dtype), shapes)
+
+    def place(state, i):
+        carry, outputs = state
+        carry, new = step(carry, chunk(i))
+        return (carry, jax.tree.map(lambda a, b: lax.dynamic_update_slice_in_dim(a, b, i * rows, 0), outputs, new)), None
+
+    (carry, outputs), _ = lax.scan(place, (carry, not_before(jax.tree.leaves(arrays), zeros)), jnp.arange(full // rows))
     if full < n:
         carry, rest = step(carry, jax.tree.map(lambda a: a[full:], arrays))
         outputs = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), outputs, rest)

@@ -3,12 +3,12 @@
 They are three bilinear maps between an image x, a kernel W and an image y: `correlate` makes y, `spread` x, `kernel_between` W.
 A convolution is the first, and its backward the others; a transposed one is the second, and its backward the first and the third.
 The formulas have the maps of dense_correlation.py; the written pairs take those of pointwise_correlation.py where a kernel has one tap,
-those of depthwise_correlation.py where it has one channel, those of patch_correlation.py where it has few weights, and those of
-phased_correlation.py where it has a stride.
+those of depthwise_correlation.py where it has one channel, those of patch_correlation.py where it has few weights, those of
+phased_correlation.py where it has a stride, and those of winograd_correlation.py where it has 3 x 3 taps and there is enough to do.
 """
 
 from ..engine import not_before, op
-from . import dense_correlation, depthwise_correlation, patch_correlation, phased_correlation, pointwise_correlation
+from . import dense_correlation, depthwise_correlation, patch_correlation, phased_correlation, pointwise_correlation, winograd_correlation
 from .checks import floating, one_dtype, refuse
 from .kernel_windows import Windows
 from .sizes import is_whole, sizes
@@ -68,7 +68,7 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)[0]
 
 
-def _conv(name, n, input, weight, bias, stride, padding, dilation, groups, maps=lambda weight, windows, size: dense_correlation):
+def _conv(name, n, input, weight, bias, stride, padding, dilation, groups, maps=lambda weight, windows, shape: dense_correlation):
     """The convolution, and how its kernels lie."""
     _check(name, n, input, weight, bias, groups, transposed=False)
     windows = _windows(name, weight.shape[2:], stride, padding, dilation, groups)
@@ -78,7 +78,8 @@ def _conv(name, n, input, weight, bias, stride, padding, dilation, groups, maps=
         any(size < 1 + reach for size, reach in zip(padded, windows.reach))
         and f"a kernel {weight.shape[2:]} with dilation {windows.dilation} is larger than the padded input {tuple(padded)}",
     )
-    y = maps(weight, windows, input.shape[-n:]).correlate(_batched(n, input), weight, windows)
+    x = _batched(n, input)
+    y = maps(weight, windows, x.shape).correlate(x, weight, windows)
     return _with_bias(y, bias).reshape(*input.shape[: -n - 1], *y.shape[1:]), windows
 
 
@@ -91,7 +92,8 @@ def _own_backward_of_conv(conv, n):
     @conv.def_backward
     def _(saved, dy):
         W, windows = saved["W"], saved["windows"]
-        x, dy, maps = _batched(n, saved["x"]), _batched(n, dy), _lean_maps(W, windows, saved["x"].shape[-n:])
+        x, dy = _batched(n, saved["x"]), _batched(n, dy)
+        maps = _lean_maps(W, windows, x.shape)
         dx = maps.spread(dy, _late(W, dy, maps), windows, x.shape[2:]).reshape(saved["x"].shape)
         return dx, maps.kernel_between(x, dy, windows), _db(dy) if saved["has_bias"] else None
 
@@ -154,7 +156,7 @@ def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 
 def _conv_transpose(
-    name, n, input, weight, bias, stride, padding, output_padding, groups, dilation, maps=lambda weight, windows, size: dense_correlation
+    name, n, input, weight, bias, stride, padding, output_padding, groups, dilation, maps=lambda weight, windows, shape: dense_correlation
 ):
     """The transposed convolution, and how its kernels lie."""
     _check(name, n, input, weight, bias, groups, transposed=True)
@@ -169,7 +171,8 @@ def _conv_transpose(
     windows = windows._replace(padding=tuple((before, after - m) for (before, after), m in zip(windows.padding, more)))
     size = tuple((m - 1) * s + r + 1 - sum(p) for m, s, r, p in zip(input.shape[-n:], windows.stride, windows.reach, windows.padding))
     refuse(name, min(size) < 1 and f"an input of shape {input.shape} is too small: the output would have size {size}")
-    y = maps(weight, windows, size).spread(_batched(n, input), weight, windows, size)
+    x = _batched(n, input)
+    y = maps(weight, windows, (len(x), weight.shape[1] * groups, *size)).spread(x, weight, windows, size)
     return _with_bias(y, bias).reshape(*input.shape[: -n - 1], *y.shape[1:]), windows
 
 
@@ -183,7 +186,8 @@ def _own_backward_of_conv_transpose(conv_transpose, n):
     @conv_transpose.def_backward
     def _(saved, dy):
         W, windows = saved["W"], saved["windows"]
-        x, dy, maps = _batched(n, saved["x"]), _batched(n, dy), _lean_maps(W, windows, dy.shape[-n:])
+        x, dy = _batched(n, saved["x"]), _batched(n, dy)
+        maps = _lean_maps(W, windows, dy.shape)
         dx = maps.correlate(dy, _late(W, dy, maps), windows).reshape(saved["x"].shape)
         return dx, maps.kernel_between(dy, x, windows), _db(dy) if saved["has_bias"] else None
 
@@ -193,10 +197,10 @@ _own_backward_of_conv_transpose(conv_transpose2d, 2)
 _own_backward_of_conv_transpose(conv_transpose3d, 3)
 
 
-def _lean_maps(W, windows, size):
-    """The maps that the written pairs take, for an image of this size."""
-    candidates = pointwise_correlation, depthwise_correlation, patch_correlation, phased_correlation
-    return next((maps for maps in candidates if maps.is_for(W, windows, size)), dense_correlation)
+def _lean_maps(W, windows, shape):
+    """The maps that the written pairs take, for an image x of this shape."""
+    candidates = pointwise_correlation, depthwise_correlation, patch_correlation, phased_correlation, winograd_correlation
+    return next((maps for maps in candidates if maps.is_for(W, windows, shape)), dense_correlation)
 
 
 def _late(W, dy, maps):

@@ -1,6 +1,6 @@
 """The three maps between image, kernel and image that convolutions are made of, by XLA's convolution.
 
-The other maps stand in for these; their `is_for(W, windows, size)` says for which kernels, and for what size of the image x.
+The other maps stand in for these; their `is_for(W, windows, shape)` says for which kernels, and for what shape of the image x.
 """
 
 from jax import lax

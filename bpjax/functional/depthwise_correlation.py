@@ -16,7 +16,7 @@ __all__ = ()  # no layers
 MOST_TAPS = 64  # the program grows with each
 
 
-def is_for(W, windows, size):
+def is_for(W, windows, shape):
     """Whether the kernels have one channel each, and few taps."""
     return W.shape[1] == 1 and windows.groups > 1 and math.prod(windows.kernel) <= MOST_TAPS
 

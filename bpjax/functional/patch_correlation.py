@@ -20,10 +20,10 @@ MOST_WEIGHTS = 64  # of a kernel: with 288 XLA's convolution is faster
 VALUES = 2**16  # of the patches that are there at a time
 
 
-def is_for(W, windows, size):
+def is_for(W, windows, shape):
     """Whether the kernels have few weights, in one group, and the patches of one example few values."""
     weights = math.prod(W.shape[1:])
-    return windows.groups == 1 and weights <= MOST_WEIGHTS and weights * math.prod(windows.positions(size)) <= VALUES
+    return windows.groups == 1 and weights <= MOST_WEIGHTS and weights * math.prod(windows.positions(shape[2:])) <= VALUES
 
 
 def correlate(x, W, windows):
@@ -40,7 +40,7 @@ def correlate(x, W, windows):
 
 def spread(y, W, windows, size):
     """x[c] = Σ_o W[o, c] placed at each position of y[o], times the value there; as y has other channels than x, it has no such patches."""
-    maps = phased_correlation if phased_correlation.is_for(W, windows, size) else dense_correlation
+    maps = phased_correlation if phased_correlation.is_for(W, windows, (*y.shape[:1], W.shape[1], *size)) else dense_correlation
     return maps.spread(y, W, windows, size)
 
 

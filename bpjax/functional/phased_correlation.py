@@ -18,7 +18,7 @@ __all__ = ()  # no layers
 MOST_PHASES = 16  # the program grows with each
 
 
-def is_for(W, windows, size):
+def is_for(W, windows, shape):
     """Whether there are several phases, and not too many."""
     return 1 < math.prod(windows.stride) <= MOST_PHASES
 

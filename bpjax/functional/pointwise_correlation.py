@@ -13,7 +13,7 @@ from .kernel_windows import met, placed
 __all__ = ()  # no layers
 
 
-def is_for(W, windows, size):
+def is_for(W, windows, shape):
     """Whether the kernels have one tap, in one group, on an image without padding."""
     return math.prod(windows.kernel) == 1 and windows.groups == 1 and not any(map(any, windows.padding))
 
