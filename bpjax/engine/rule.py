@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import jaxprs
+from .again import IfMadeAgain
 from .errors import RuleError
 from .sweep import RULES, Rule, source_of
 
@@ -45,8 +46,8 @@ class _Kept(tuple):
 class PrimitiveRule(Rule):
     may_return_none = False
 
-    def __init__(self, name: str, backward: Callable, needs):
-        self.name, self._backward, self._needs = name, backward, needs
+    def __init__(self, name: str, backward: Callable, needs, again: bool):
+        self.name, self._backward, self._needs, self.makes_again = name, backward, needs, again
         self.source = source_of(backward)
 
     def needs(self, active: Sequence[bool]) -> set[str]:
@@ -71,10 +72,13 @@ class PrimitiveRule(Rule):
         def kept(letter, arrays):
             return tuple(a if letter in wanted or f"{letter}{i}" in wanted else None for i, a in enumerate(arrays))
 
-        return kept("x", values), kept("y", outputs)
+        return kept("x", values), kept("y", outputs), IfMadeAgain(values[0]) if self.makes_again else None
+
+    def again(self, record):
+        return jaxprs.bind(record.eqn, record.saved[2:])
 
     def backward(self, record, dys, watch):
-        x, y = record.saved
+        x, y, _ = record.saved
         out = self._backward(Equation(record, x, y), *dys)
         return (out,) if len(record.eqn.invars) == 1 and not isinstance(out, (tuple, list)) else out
 
@@ -89,7 +93,7 @@ class _NoGradient(Rule):
         return [False] * len(eqn.outvars)
 
 
-def rule(name: str, *, needs: str | Sequence[str] | Callable = "") -> Callable:
+def rule(name: str, *, needs: str | Sequence[str] | Callable = "", again: bool = False) -> Callable:
     """Declare the backward of the primitive `name`, replacing what stood there before.
 
     Args:
@@ -97,6 +101,8 @@ def rule(name: str, *, needs: str | Sequence[str] | Callable = "") -> Callable:
         needs: what to keep. A string of names, `"x0"` for the first input, `"y0"` for the first output, `"x"` or `"y"` for
             all of them; or a list with such a string for each input, used where that input is differentiated; or a
             function of the tuple that says which inputs are differentiated.
+        again: whether the output costs next to nothing, so that, where its only input is made again on the way back, it is, too,
+            instead of being kept for whoever needs it.
 
     The decorated function takes an equation `eq` (`eq.x`, `eq.y`: what was kept; `eq["axes"]`: a parameter;
     `eq.in_avals`, `eq.out_avals`: types; `eq.active`; `eq.where()`: module and line, for errors) and the
@@ -112,7 +118,7 @@ def rule(name: str, *, needs: str | Sequence[str] | Callable = "") -> Callable:
     """
 
     def declare(backward):
-        RULES[name] = PrimitiveRule(name, backward, needs)
+        RULES[name] = PrimitiveRule(name, backward, needs, again)
         return backward
 
     return declare

@@ -75,6 +75,11 @@ def _(saved, do):
     return *blocks.backward(*given, **saved["options"]), dmask, None
 
 
+@scaled_dot_product_attention.def_again
+def _(saved):
+    return saved["o"]
+
+
 def _apart(grid, *arrays):
     """The same arrays behind a barrier: or XLA would merge their scores with the forward's, and keep those.
 

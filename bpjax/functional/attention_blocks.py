@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..engine import not_before
 from .checks import at_least_float32, wide
 from .reduction import unbroadcast
 
@@ -141,7 +142,7 @@ def forward(q, k, v, mask, rng, *, p, scale, leading, grid):
     dtype = wide(q.dtype)
     rows = (*leading, q.shape[-2])
     start = [jnp.zeros((*rows, v.shape[-1]), dtype), jnp.full((*rows, 1), -jnp.inf, dtype), jnp.zeros((*rows, 1), dtype)]
-    (o, m, s), _ = _over_pairs(step, start, grid)
+    (o, m, s), _ = _over_pairs(step, start, grid, q)
     s = jnp.where(s == 0, 1, s)
     return (o / s)[..., :L, :], (jnp.where(m == -jnp.inf, 0, m) + jnp.log(s))[..., :L, :]
 
@@ -164,7 +165,7 @@ def backward(q, k, v, mask, rng, o, lse, do, *, p, scale, leading, grid):
 
     dq, dkT, dvT = jax.eval_shape(of_pair, jnp.int32(0), jnp.int32(0))
     sizes = (*dq.shape[:-2], again.L, dq.shape[-1]), (*dkT.shape[:-1], again.S), (*dvT.shape[:-1], again.S)
-    (dq, dkT, dvT), _ = _over_pairs(step, [jnp.zeros(size, d.dtype) for size, d in zip(sizes, (dq, dkT, dvT))], grid)
+    (dq, dkT, dvT), _ = _over_pairs(step, [jnp.zeros(size, d.dtype) for size, d in zip(sizes, (dq, dkT, dvT))], grid, do)
     return tuple(unbroadcast(d[..., : a.shape[-2], :], a) for d, a in zip((dq, dkT.mT, dvT.mT), (q, k, v)))
 
 
@@ -178,7 +179,7 @@ def d_mask(q, k, v, mask, rng, o, lse, do, *, p, scale, leading, grid):
         before = [jnp.int32(0)] * len(leading)
         return lax.dynamic_update_slice(dS, of_pair, (*before, i * grid.q, j * grid.k)), None
 
-    dS, _ = _over_pairs(step, jnp.zeros((*leading, again.L, again.S), lse.dtype), grid)
+    dS, _ = _over_pairs(step, jnp.zeros((*leading, again.L, again.S), lse.dtype), grid, do)
     return unbroadcast(dS[..., : grid.L, : grid.S], mask)
 
 
@@ -206,9 +207,9 @@ class _Again:
 AT_A_TIME = 2  # pairs of blocks in a step: XLA:CPU works on what one does not need of the other beside it
 
 
-def _over_pairs(step, start, grid):
-    """A scan over the pairs of blocks."""
-    return lax.scan(step, start, grid.pairs(), unroll=AT_A_TIME)
+def _over_pairs(step, start, grid, after):
+    """A scan over the pairs of blocks. XLA would make all starts at the beginning of a program: not before the array `after` is there."""
+    return lax.scan(step, not_before([after], start), grid.pairs(), unroll=AT_A_TIME)
 
 
 def _added(a, d, start, axis):

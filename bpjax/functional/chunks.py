@@ -12,7 +12,7 @@ __all__ = ()  # no layers
 def in_chunks(step, carry, rows, arrays):
     """`step(carry, chunk) -> carry, outputs` over the arrays in chunks of so many rows, the last one shorter; the outputs joined.
 
-    XLA would make the memory of all scans' outputs ready at the beginning of a program: here it is not there before the arrays are.
+    XLA would make the first carry and the memory of the outputs ready at the beginning of a program: they wait for the first array.
     """
     n = len(arrays[0])
     full = n - n % rows
@@ -27,8 +27,14 @@ def in_chunks(step, carry, rows, arrays):
         carry, new = step(carry, chunk(i))
         return (carry, jax.tree.map(lambda a, b: lax.dynamic_update_slice_in_dim(a, b, i * rows, 0), outputs, new)), None
 
-    (carry, outputs), _ = lax.scan(place, (carry, not_before(jax.tree.leaves(arrays), zeros)), jnp.arange(full // rows))
+    (carry, outputs), _ = lax.scan(place, not_before(jax.tree.leaves(arrays), (carry, zeros)), jnp.arange(full // rows))
     if full < n:
         carry, rest = step(carry, jax.tree.map(lambda a: a[full:], arrays))
         outputs = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), outputs, rest)
     return carry, outputs
+
+
+def even_rows(n, values, most):
+    """How many of n rows, which become so many values, make a chunk of about `most` values at most: about as many in each."""
+    chunks = max(-(-values // most), 1)
+    return max(-(-n // chunks), 1)

@@ -180,10 +180,10 @@ def _gradients(x, W, t, b, w, m, s, ignore_index, eps, rows, dl):
     """The derivatives from those of each row's loss, the logits being made again."""
 
     def step(sums, block):
-        x, t, dl, m, s = block
+        dl, x, t, m, s = block
         return _added(sums, *class_probabilities(_logits(x, W, b), m, s), x, W, t, b, w, ignore_index, eps, dl.astype(m.dtype))
 
-    sums, of_rows = in_chunks(step, _zeros(W, b, w), rows, (*_as_rows(x, x, t, dl), m, s))
+    sums, of_rows = in_chunks(step, _zeros(W, b, w), rows, (*_as_rows(x, dl, x, t), m, s))
     gradients = _in_shape(x, W, t, b, w, *sums, *of_rows)
     return tuple(None if d is None else d.astype(a.dtype) for a, d in zip((x, W, t, b, w), gradients))
 

@@ -5,7 +5,7 @@ import math
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import op
+from ..engine import not_before, op
 from .checks import at_least_float32, floating, refuse
 from .standardize import affine, check_dtypes, check_on_channels, standardized
 from .vector_norm import norm_axes, slope, vector_norm
@@ -36,7 +36,8 @@ def _(input, normalized_shape, weight, bias, eps):
 
 @layer_norm.def_backward
 def _(saved, dy):
-    x, mu, r, gamma = saved["x"], saved["mu"], saved["r"], saved["gamma"]
+    mu, r, gamma = saved["mu"], saved["r"], saved["gamma"]
+    x = not_before([dy], saved["x"])
     axes, leading = _axes(saved["shape"], x.ndim)
     g = at_least_float32(dy)
     h = g if gamma is None else g * gamma
@@ -158,7 +159,7 @@ def _(input, num_groups, weight, bias, eps):
 def _(saved, dy):
     mu, r, gamma = saved["mu"], saved["r"], saved["gamma"]
     split = _split(dy.shape, mu.shape[1])
-    x, g = (at_least_float32(a).reshape(split) for a in (saved["x"], dy))
+    x, g = (at_least_float32(a).reshape(split) for a in (not_before([dy], saved["x"]), dy))
     x_hat = (x - mu) * r
     b, c = g.sum(3, keepdims=True), (g * x_hat).sum(3, keepdims=True)
     weight = 1 if gamma is None else _of_groups(gamma, split)

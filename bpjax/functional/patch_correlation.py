@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from . import dense_correlation, phased_correlation
 from .checks import wide
-from .chunks import in_chunks
+from .chunks import even_rows, in_chunks
 from .kernel_windows import met, places
 from .pointwise_correlation import times_each
 
@@ -65,7 +65,5 @@ def _patches(x, size, windows):
 
 
 def _examples(x, size, windows):
-    """How many examples make a chunk: about as many in each."""
-    of_each = x.shape[1] * math.prod(windows.kernel) * math.prod(size)
-    chunks = max(-(-len(x) * of_each // VALUES), 1)
-    return max(-(-len(x) // chunks), 1)
+    """How many examples make a chunk."""
+    return even_rows(len(x), len(x) * x.shape[1] * math.prod(windows.kernel) * math.prod(size), VALUES)

@@ -5,7 +5,7 @@
 
 (https://arxiv.org/abs/1509.09308, F(2 x 2, 3 x 3)). Each of the 16 places of a tile is one product of matrices, which sums over channels or
 tiles. The tiles of some examples are there at a time. On a CPU they take 0.4 to 0.8 of the time of XLA's convolution; other platforms take
-that one. Float32 errors are as small.
+that one. Float32 errors are a third of its with 64 channels, and twice as large with 512.
 """
 
 import functools
@@ -17,7 +17,7 @@ from jax import lax
 
 from ..engine import not_before
 from . import dense_correlation
-from .chunks import in_chunks
+from .chunks import even_rows, in_chunks
 
 __all__ = ()  # no layers
 
@@ -57,7 +57,7 @@ def _correlate(x, W, windows):
         products = [jnp.einsum("nhwc,oc->nhwo", t, k) for t, k in zip(tiles, kernels)]
         return None, _joined(_both(A_T, _square(products)))[:, : size[0], : size[1]]
 
-    _, y = in_chunks(step, None, _examples(x.size, len(x)), (x,))
+    _, y = in_chunks(step, None, even_rows(len(x), x.size, VALUES), (x,))
     return y.transpose(0, 3, 1, 2)
 
 
@@ -78,13 +78,12 @@ def _kernel_between(x, y, windows):
     size, shape = y.shape[2:], (y.shape[1], x.shape[1])
 
     def step(sums, chunk):
-        x, y = (a.transpose(0, 2, 3, 1) for a in chunk)
+        y, x = (a.transpose(0, 2, 3, 1) for a in chunk)
         of_x = _flat(_both(B_T, _tiles(4, x, windows.padding, size)))
         of_y = _flat(_both(A, _tiles(2, y, ((0, 0), (0, 0)), size)))
         return [s + jnp.einsum("nhwo,nhwc->oc", b, a) for s, a, b in zip(sums, of_x, of_y)], None
 
-    zeros = not_before([y], [jnp.zeros(shape, x.dtype)] * 16)
-    sums, _ = in_chunks(step, zeros, _examples(x.size + y.size, len(x)), (x, y))
+    sums, _ = in_chunks(step, [jnp.zeros(shape, x.dtype)] * 16, even_rows(len(x), x.size + y.size, VALUES), (y, x))
     return jnp.stack(_flat(_both(G_T, _square(sums))), -1).reshape(*shape, 3, 3)
 
 
@@ -105,7 +104,8 @@ def _combined(weights, arrays):
 
 def _tiles(width, x, padding, size):
     """The tiles of this width, two places apart, that the results of this size are made of: a square of (N, *tiles, C), place by place."""
-    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((before, after + n % 2, 0) for (before, after), n in zip(padding, size)), (0, 0, 0)])
+    around = [(before, after + n % 2, 0) for (before, after), n in zip(padding, size)]
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
     ends = [n + n % 2 - 1 for n in size]
     place = lambda i, j: lax.slice(x, (0, i, j, 0), (len(x), i + ends[0], j + ends[1], x.shape[-1]), (1, 2, 2, 1))
     return [[place(i, j) for j in range(width)] for i in range(width)]
@@ -126,8 +126,3 @@ def _square(arrays):
     side = math.isqrt(len(arrays))
     return [arrays[i * side : (i + 1) * side] for i in range(side)]
 
-
-def _examples(values, n):
-    """How many of n examples, which have so many values, make a chunk: about as many in each."""
-    chunks = max(-(-values // VALUES), 1)
-    return max(-(-n // chunks), 1)

@@ -10,15 +10,15 @@ from bpjax import nn
 
 OF_KIND = {w.kind: w for w in WORKLOADS}
 SMALL = {  # kind, sizes: hand / jax.grad, at most
-    "MLP, ReLU": ("mlp", {"activation": "relu", "layers": 8, "width": 128, "batch": 256}, 0.60),
-    "MLP, GELU": ("mlp", {"activation": "gelu", "layers": 8, "width": 128, "batch": 256}, 0.75),
-    "CNN": ("cnn", {"width": 8, "batch": 8}, 0.80),
-    "ResNet-18": ("resnet18", {"batch": 2}, 0.5),
-    "depthwise block": ("depthwise", {"channels": 8, "factor": 4, "batch": 4}, 0.85),
-    "LSTM": ("lstm", {"vocabulary": 512, "width": 32, "layers": 2, "batch": 4, "length": 64}, 0.90),
-    "GPT, many words": ("gpt", {"batch": 1, "length": 512, "vocabulary": 8192, "width": 32, "heads": 2, "layers": 2}, 0.25),
-    "GPT, long": ("gpt", {"batch": 1, "length": 1024, "vocabulary": 512, "width": 32, "heads": 2, "layers": 2}, 0.18),
-    "GPT, repeated": ("gpt", {"batch": 1, "length": 256, "vocabulary": 512, "width": 32, "heads": 2, "layers": 6, "repeat": "fast"}, 0.50),
+    "MLP, ReLU": ("mlp", {"activation": "relu", "layers": 8, "width": 128, "batch": 256}, 0.55),
+    "MLP, GELU": ("mlp", {"activation": "gelu", "layers": 8, "width": 128, "batch": 256}, 0.45),
+    "CNN": ("cnn", {"width": 8, "batch": 8}, 0.55),
+    "ResNet-18": ("resnet18", {"batch": 2}, 0.30),
+    "depthwise block": ("depthwise", {"channels": 8, "factor": 4, "batch": 4}, 0.80),
+    "LSTM": ("lstm", {"vocabulary": 512, "width": 32, "layers": 2, "batch": 4, "length": 64}, 0.60),
+    "GPT, many words": ("gpt", {"batch": 1, "length": 512, "vocabulary": 8192, "width": 32, "heads": 2, "layers": 2}, 0.20),
+    "GPT, long": ("gpt", {"batch": 1, "length": 1024, "vocabulary": 512, "width": 32, "heads": 2, "layers": 2}, 0.11),
+    "GPT, repeated": ("gpt", {"batch": 1, "length": 256, "vocabulary": 512, "width": 32, "heads": 2, "layers": 6, "repeat": "fast"}, 0.27),
 }
 
 
@@ -48,8 +48,7 @@ def test_a_lean_recurrent_layer_keeps_no_gates(kind):
     assert lean <= 0.85 * fast and fast <= auto
 
 
-# with 4 heads from 4,096 tokens, of which on XLA holds some broadcasts as arrays: from 2,048 it grows 2.5 times
-@pytest.mark.parametrize(("heads", "length"), [(2, 1024), (4, 4096)])
+@pytest.mark.parametrize(("heads", "length"), [(2, 1024), (4, 2048)])
 def test_the_memory_of_attention_grows_with_the_length_alone(heads, length):
     sizes = {"batch": 1, "vocabulary": 256, "width": 32, "heads": heads, "layers": 2}
     short, long = (temporary_bytes(bpjax.value_and_grad, "gpt", length=n, **sizes) for n in (length, 2 * length))

@@ -40,6 +40,19 @@ def test_relu_is_made_again_of_what_is_made_again_alone():
     assert sorted(kept_by(lambda x: jnp.sum(F.relu(x) ** 2), x)) == [(6, 1), (6, 8)]  # the mask, and the value, which the square keeps
 
 
+def test_what_only_lies_otherwise_is_made_again_too():
+    x, W = jnp.ones((2, 3, 4)), jnp.ones((5, 12))
+    kept = kept_by(lambda x, W: jnp.sum(F.linear(F.gelu(x).swapaxes(0, 1).reshape(3, 2, 4)[None].reshape(2, 12), W)), x, W)
+    assert sorted(kept) == [(2, 3, 4), (5, 12)]
+
+
+def test_the_output_of_attention_is_kept_once():
+    q, W = jnp.ones((2, 8, 4)), jnp.ones((3, 8))  # two heads
+    attend = lambda q: F.scaled_dot_product_attention(q, q, q).swapaxes(0, 1).reshape(8, 8)
+    kept = kept_by(lambda q, W: jnp.sum(F.linear(attend(q), W)), q, W)
+    assert sorted(kept) == [(2, 8, 1)] + [(2, 8, 4)] * 4 + [(3, 8)]  # log Σ exp, q, k, v and o, and the weights
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("activation", [F.relu, F.relu6, F.leaky_relu])
 def test_what_follows_from_what_is_made_again(activation):
