@@ -46,7 +46,7 @@ class _Kept(tuple):
 class PrimitiveRule(Rule):
     may_return_none = False
 
-    def __init__(self, name: str, backward: Callable, needs, again: bool):
+    def __init__(self, name: str, backward: Callable, needs, again: bool = False):
         self.name, self._backward, self._needs, self.makes_again = name, backward, needs, again
         self.source = source_of(backward)
 

@@ -66,9 +66,13 @@ def test_as_xlas_convolution(maps, windows, shape, W, monkeypatch):
     y = rng.standard_normal((shape[0], len(W), *windows.positions(shape[2:])))
     x, W, y = on_device([rng.standard_normal(shape), W, y])
 
-    given = {"correlate": (x, W, windows), "spread": (y, W, windows, shape[2:]), "kernel_between": (x, y, windows)}
-    own = [name for name in given if getattr(maps, name) is not getattr(dense_correlation, name)]
-    assert_same(*([getattr(m, name)(*given[name]) for name in own] for m in (maps, dense_correlation)))
+    @jax.jit
+    def every(x, W, y):
+        given = {"correlate": (x, W, windows), "spread": (y, W, windows, shape[2:]), "kernel_between": (x, y, windows)}
+        own = [name for name in given if getattr(maps, name) is not getattr(dense_correlation, name)]
+        return [[getattr(m, name)(*given[name]) for name in own] for m in (maps, dense_correlation)]
+
+    assert_same(*every(x, W, y))
 
 
 @pytest.mark.parametrize("constants", [{"VALUES": 400}, {"VALUES": 80, **FEWEST}], ids=["patch", "winograd"])
