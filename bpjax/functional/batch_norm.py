@@ -150,7 +150,7 @@ def _again(saved):
 
 def _backward(saved, dy):
     mu, r, gamma, axes = (saved[k] for k in ("mu", "r", "gamma", "axes"))
-    x = not_before([dy], saved["x"])
+    x = not_before([dy], saved["x"])  # or XLA would keep the forward's x̂, which is the same as this one
     over = _but_channels(x) if axes is None else axes
     g = at_least_float32(dy)
     x_hat = (at_least_float32(x) - mu) * r

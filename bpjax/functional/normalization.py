@@ -37,7 +37,7 @@ def _(input, normalized_shape, weight, bias, eps):
 @layer_norm.def_backward
 def _(saved, dy):
     mu, r, gamma = saved["mu"], saved["r"], saved["gamma"]
-    x = not_before([dy], saved["x"])
+    x = not_before([dy], saved["x"])  # or XLA would keep the forward's x̂, which is the same as this one
     axes, leading = _axes(saved["shape"], x.ndim)
     g = at_least_float32(dy)
     h = g if gamma is None else g * gamma
