@@ -198,6 +198,8 @@ class _Traced:
             for eqn in prog.eqns:
                 scope = f"{outer}/{eqn.source_info.name_stack}"
                 if inner := jaxprs.inner_programs(eqn):
+                    if eqn.primitive.name == "cond":
+                        inner = [max(inner, key=lambda branch: sum(map(flops, branch.eqns)))]
                     for part in inner:
                         add(part, times * _repeats(eqn), scope)
                 elif _MARK in scope:

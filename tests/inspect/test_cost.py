@@ -135,3 +135,11 @@ def test_flops_of(name):
 def test_bad_input_is_one_clear_error(call, words):
     with pytest.raises(TypeError, match=words):
         call()
+
+
+def test_of_branches_the_dearest_counts():
+    """A convolution has one for each platform."""
+    model, x = nn.Conv2d(64, 64, 3, padding=1), jnp.ones((4, 64, 64, 64))
+    loss = lambda params, x: model.apply(params, x).sum()
+    conv = bpjax.cost(loss, model.init(jax.random.key(0)), x).modules[0]
+    assert conv.backward == pytest.approx(conv.forward, rel=0.01)  # dW alone: x is data
