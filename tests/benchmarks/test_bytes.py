@@ -9,15 +9,15 @@ from benchmarks.workloads import WORKLOADS
 from bpjax import nn
 
 OF_KIND = {w.kind: w for w in WORKLOADS}
-SMALL = {  # kind, sizes: hand / jax.grad, at most
+SMALL = {  # kind, sizes: hand / jax.grad, at most: a little more than JAX 0.10 and 0.12 have, whichever needs more
     "MLP, ReLU": ("mlp", {"activation": "relu", "layers": 8, "width": 128, "batch": 256}, 0.55),
-    "MLP, GELU": ("mlp", {"activation": "gelu", "layers": 8, "width": 128, "batch": 256}, 0.45),
+    "MLP, GELU": ("mlp", {"activation": "gelu", "layers": 8, "width": 128, "batch": 256}, 0.70),
     "CNN": ("cnn", {"width": 8, "batch": 8}, 0.55),
-    "ResNet-18": ("resnet18", {"batch": 2}, 0.30),
+    "ResNet-18": ("resnet18", {"batch": 2}, 0.42),
     "depthwise block": ("depthwise", {"channels": 8, "factor": 4, "batch": 4}, 0.80),
     "LSTM": ("lstm", {"vocabulary": 512, "width": 32, "layers": 2, "batch": 4, "length": 64}, 0.60),
     "GPT, many words": ("gpt", {"batch": 1, "length": 512, "vocabulary": 8192, "width": 32, "heads": 2, "layers": 2}, 0.20),
-    "GPT, long": ("gpt", {"batch": 1, "length": 1024, "vocabulary": 512, "width": 32, "heads": 2, "layers": 2}, 0.11),
+    "GPT, long": ("gpt", {"batch": 1, "length": 1024, "vocabulary": 512, "width": 32, "heads": 2, "layers": 2}, 0.13),
     "GPT, repeated": ("gpt", {"batch": 1, "length": 256, "vocabulary": 512, "width": 32, "heads": 2, "layers": 6, "repeat": "fast"}, 0.27),
 }
 
