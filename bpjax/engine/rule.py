@@ -72,10 +72,10 @@ class PrimitiveRule(Rule):
         def kept(letter, arrays):
             return tuple(a if letter in wanted or f"{letter}{i}" in wanted else None for i, a in enumerate(arrays))
 
-        return kept("x", values), kept("y", outputs), IfMadeAgain(values[0]) if self.makes_again else None
+        return kept("x", values), kept("y", outputs), [IfMadeAgain(v) for v in values if self.makes_again]
 
     def again(self, record):
-        return jaxprs.bind(record.eqn, record.saved[2:])
+        return jaxprs.bind(record.eqn, record.saved[2])
 
     def backward(self, record, dys, watch):
         x, y, _ = record.saved
@@ -101,7 +101,7 @@ def rule(name: str, *, needs: str | Sequence[str] | Callable = "", again: bool =
         needs: what to keep. A string of names, `"x0"` for the first input, `"y0"` for the first output, `"x"` or `"y"` for
             all of them; or a list with such a string for each input, used where that input is differentiated; or a
             function of the tuple that says which inputs are differentiated.
-        again: whether the output costs next to nothing, so that, where its only input is made again on the way back, it is, too,
+        again: whether the output costs next to nothing, so that, where its inputs are made again on the way back, it is, too,
             instead of being kept for whoever needs it.
 
     The decorated function takes an equation `eq` (`eq.x`, `eq.y`: what was kept; `eq["axes"]`: a parameter;
