@@ -9,9 +9,29 @@ from .check import check_custom_vjp, check_gradients
 from .engine import GradientError, NoRuleError, RuleError, as_custom_vjp, backprop, grad, op, rule, tag, value_and_grad, vjp
 from .inspect import cost, explain, find_nan
 
+setattr(nn, "summary", inspect.summary)  # it reads costs, which stand above the modules
+
 __version__ = "0.1.0"
 
 __all__ = [
-    "GradientError", "NoRuleError", "RuleError", "as_custom_vjp", "backprop", "check_custom_vjp", "check_gradients", "cost",
-    "explain", "find_nan", "functional", "grad", "inspect", "interop", "nn", "op", "rule", "tag", "value_and_grad", "vjp",
+    "GradientError",
+    "NoRuleError",
+    "RuleError",
+    "as_custom_vjp",
+    "backprop",
+    "check_custom_vjp",
+    "check_gradients",
+    "cost",
+    "explain",
+    "find_nan",
+    "functional",
+    "grad",
+    "inspect",
+    "interop",
+    "nn",
+    "op",
+    "rule",
+    "tag",
+    "value_and_grad",
+    "vjp",
 ]

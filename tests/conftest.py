@@ -1,16 +1,7 @@
-import importlib.metadata
-import os
+import jax
+import pytest
 
-# LLVM's optimisation is half of the tests' time, and the newer of two code generators a third of the rest, which later versions of JAX
-# have alone; neither changes mathematics or temporary bytes.
-if "cuda" not in os.environ.get("JAX_PLATFORMS", ""):
-    flags = ["--xla_backend_optimization_level=0", "--xla_cpu_parallel_codegen_split_count=1"]
-    if importlib.metadata.version("jaxlib").startswith("0.10."):
-        flags.append("--xla_cpu_use_fusion_emitters=false")
-    os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags])
-
-import jax  # noqa: E402
-import pytest  # noqa: E402
+jax.config.update("jax_num_cpu_devices", 8)  # what is split over devices is tested on these
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,5 +1,6 @@
 """Which rule is wrong: every differentiated equation replayed with the values and cotangents that it really saw."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -7,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..engine import Record, Rule, Watch, jaxprs, run, substituted_rules, sweep, unrecognised
-from .oracles import compiled, cotangents
+from ..engine import Finding, Hook, Record, Rule, hooked, hooks, report, run, sweep, unhooked
+from ..program import jaxprs
+from .oracles import compiled
 from .report import OF_WHOLE, difference
 
 
@@ -33,25 +35,25 @@ class Blame(NamedTuple):
 class _Replayed(Rule):
     """A rule that keeps all inputs, and on the way back compares itself with jax.vjp of its equation."""
 
-    def __init__(self, rule: Rule, key):
-        self.rule, self.key, self.name, self.source = rule, key, rule.name, rule.source
+    def __init__(self, rule: Rule, hook: "_Replay"):
+        self.rule, self.hook, self.name, self.source = rule, hook, rule.name, rule.source
 
     def active_outputs(self, eqn, active):
         return self.rule.active_outputs(eqn, active)
 
-    def remember(self, eqn, values, outputs, active, saved):
-        return list(values), list(outputs), self.rule.remember(eqn, values, outputs, active, saved[2])
+    def residuals(self, eqn, values, outputs, active, saved):
+        return list(values), list(outputs), self.rule.residuals(eqn, values, outputs, active, saved[2])
 
-    def forward(self, eqn, values, active, keep=None):
-        outputs, saved = self.rule.forward(eqn, values, active, keep)
+    def forward(self, eqn, values, active):
+        outputs, saved = self.rule.forward(eqn, values, active)
         return outputs, (list(values), list(outputs), saved)
 
-    def backward(self, record, dys, watch):
+    def backward(self, record, dys):
         values, outputs, saved = record.saved
         inner = Record(record.eqn, self.rule, record.active, record.place, saved)
-        dxs = _materialized(inner, self.rule.backward(inner, dys, watch))
-        if watch is not None:
-            watch.found.append((record, self._audit(inner, values, outputs, dys, dxs)))
+        dxs = _materialized(inner, self.rule.backward(inner, dys))
+        if self.hook in hooks():
+            report([Finding(self.hook, record, self._audit(inner, values, outputs, dys, dxs))])
         return dxs
 
     def _audit(self, inner: Record, values, outputs, dys, dxs) -> dict:
@@ -64,15 +66,15 @@ class _Replayed(Rule):
             full = list(values)
             for i, x in zip(on, chosen):
                 full[i] = x
-            out = jaxprs.bind(eqn, full)
+            out = jaxprs.evaluate(eqn, full)
             return [out[i] for i in outs]
 
         formula, back = jax.vjp(plain, *(values[i] for i in on))
-        keys = jax.random.split(self.key, len(outs))
         random = list(dys)
-        for i, k in zip(outs, keys):
-            random[i] = jax.random.normal(k, dys[i].shape, jnp.float32).astype(dys[i].dtype)
-        hand = _materialized(inner, self.rule.backward(inner, random, None))
+        for number, i in enumerate(outs):
+            random[i] = self.hook.random(dys[i], number)
+        with unhooked():
+            hand = _materialized(inner, self.rule.backward(inner, random))
         return {
             "seen": ([dxs[i] for i in on], list(back([dys[i] for i in outs]))),
             "random": ([hand[i] for i in on], list(back([random[i] for i in outs]))),
@@ -91,37 +93,64 @@ def _materialized(record: Record, dxs) -> list:
     return out
 
 
-def wrong_rules(plain, leaves: Sequence[Any], key, tolerance: float, explain) -> tuple[list[Blame], list[str]]:
-    """The rules that disagree, from the end of the function; a rule inside a loop comes before the loop's own.
+class _Replay(Hook):
+    """Puts every rule beside `jax.vjp` of its own equation, at the cotangents it sees and at random ones out of `pool`.
+
+    The pool was drawn outside: drawn in the compiled program, XLA may draw twice, in two fusions, with other rounding.
+    `through_formula`: the ops whose written backward is not asked where they stand.
+    """
+
+    def __init__(self, pool, through_formula: list[str]):
+        self.pool, self.through_formula = pool, through_formula
+
+    def replace(self, eqn, rule):
+        if rule.is_inlined:
+            name = jaxprs.function_name(eqn)
+            if eqn.primitive.name == "op" and eqn.params["call"].is_written([False]) and name not in self.through_formula:
+                self.through_formula.append(name)
+            return rule
+        return rule if isinstance(rule, _Replayed) else _Replayed(rule, self)
+
+    def random(self, like, number: int):
+        """An array of this type, for the output of this number."""
+        return self.pool[number : number + like.size].reshape(like.shape).astype(like.dtype)
+
+
+def _pool(program, key):
+    """Enough random numbers for any array of the program, and for a few different ones."""
+    eqns = list(jaxprs.every_equation_of(program))
+    size = max((math.prod(v.aval.shape) for e in eqns for v in e.outvars), default=1)
+    return jax.random.normal(key, (size + max((len(e.outvars) for e in eqns), default=1),), jnp.float32)
+
+
+def wrong_rules(plain, leaves: Sequence[Any], u: Sequence[Any], key, tolerance: float, explain) -> tuple[list[Blame], list[str]]:
+    """The rules that disagree, from the end of the function, at the cotangents `u`; a rule inside a loop comes before the loop's own.
 
     And the ops whose written backward was not asked, since they stand there vmapped or differentiated.
     """
+    findings: list[Finding] = []
     through_formula: list[str] = []
-    found: list[tuple[Record, Any]] = []
 
-    def replay(leaves):
-        def replayed(eqn, rule):
-            if (name := unrecognised(eqn)) and name not in through_formula:
-                through_formula.append(name)
-            return rule if rule.is_inlined or isinstance(rule, _Replayed) else _Replayed(rule, key)
-
+    def replay(leaves, pool, u):
+        hook = _Replay(pool, through_formula)
         program, consts = jaxprs.trace(plain, *leaves)
-        watch = Watch(lambda record, dys, dxs: None)
-        with substituted_rules(replayed):
+        with hooked(hook) as found:
             outputs, tape = run(program, [*consts, *leaves], [False] * len(consts) + [True] * len(leaves))
-            sweep(tape, cotangents(key, outputs), watch)
-        found[:] = watch.found
-        return [value for _, value in watch.found]
+            sweep(tape, u)
+        findings[:] = found
+        return [finding.value for finding in found]
 
-    audits = compiled(replay)(list(leaves))
+    audits = compiled(replay)(list(leaves), _pool(jaxprs.trace(plain, *leaves)[0], key), list(u))
     blames = []
-    for (record, _), audit in zip(found, audits):
+    for finding, audit in zip(findings, audits):
+        record = finding.record
         inputs = [(f"cotangent of argument {i}", v.aval) for i, (v, a) in enumerate(zip(record.eqn.invars, record.active)) if a]
         outputs = [
             ("the forward's value", v.aval) for v, a in zip(record.eqn.outvars, record.rule.active_outputs(record.eqn, record.active)) if a
         ]
         for kind, compared in (("value", outputs), ("seen", inputs), ("random", inputs)):
-            worst = _first_wrong(*audit[kind], compared, tolerance, record)
+            hands, autos = audit[kind]
+            worst = _first_wrong(hands, autos, compared, tolerance, record)
             if worst is not None:
                 what, step, hand, auto = worst
                 blames.append(Blame(record.rule.name, record.rule.source, record.path, record.place.line, what, step, explain(hand, auto)))

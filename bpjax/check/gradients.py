@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import engine
+from ..program import jaxprs
+from ..program.modules import leaf_name
 from .blame import wrong_rules
 from .oracles import DIRECTIONS, ask, compiled, cotangents
 from .report import OF_WHOLE, Leaf, Report, cause, difference
@@ -84,12 +86,12 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, broken, replay)
     numbers = engine.chosen_arguments(engine.argument_numbers(plain, argnums), args)
     chosen = [args[n] for n in numbers]
     flat, tree = jax.tree_util.tree_flatten_with_path(chosen)
-    floating = [engine.jaxprs.is_floating(x) for _, x in flat]
+    floating = [jaxprs.is_floating(x) for _, x in flat]
     if not any(floating):
         raise TypeError(
             f"{title}: argument {', '.join(map(str, numbers))} holds no floating array to differentiate; choose others by argnums="
         )
-    paths = [engine.leaf_name(p, numbers) for (p, _), on in zip(flat, floating) if on]
+    paths = [leaf_name(p, numbers) for (p, _), on in zip(flat, floating) if on]
     given = [jnp.asarray(x) for (_, x), on in zip(flat, floating) if on]
     dtype = jnp.result_type(*given)
 
@@ -103,12 +105,12 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, broken, replay)
             for n, value in zip(numbers, inner):
                 full[n] = value
             outputs = jax.tree.leaves(function(*full))
-            if strange := [o for o in outputs if not engine.jaxprs.is_arraylike(o)]:
+            if strange := [o for o in outputs if not jaxprs.is_arraylike(o)]:
                 raise TypeError(
                     f"{title}: the function must return arrays, got a {type(strange[0]).__name__} among them "
                     "(has_aux=True takes (value, aux))"
                 )
-            outputs = [jnp.asarray(o) for o in outputs if engine.jaxprs.is_floating(o)]
+            outputs = [jnp.asarray(o) for o in outputs if jaxprs.is_floating(o)]
             if not outputs:
                 raise TypeError(f"{title}: the function returns no floating array, so there is nothing to differentiate")
             return outputs
@@ -124,10 +126,10 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, broken, replay)
         with jax.enable_x64(True):
             g, leaves = on_leaves(True), [_widened(x) for x in given]
             try:
-                equations = list(engine.jaxprs.every_equation(jax.make_jaxpr(g)(*leaves)))
+                equations = list(jaxprs.every_equation(jax.make_jaxpr(g)(*leaves)))
             except TypeError as error:  # a scan's carry, say, that data closed over keeps at float32
                 g, leaves = on_leaves(False), given
-                equations = list(engine.jaxprs.every_equation(jax.make_jaxpr(g)(*leaves)))
+                equations = list(jaxprs.every_equation(jax.make_jaxpr(g)(*leaves)))
                 notes.append(f"judged in {dtype}: the function cannot be traced in float64 ({str(error).splitlines()[0]})")
             lossy = _loses_precision(equations, leaves)
             has_jvp = not any(e.primitive.name.startswith("custom_vjp_call") for e in equations)
@@ -152,7 +154,9 @@ def _check(title, plain, hand_vjp, args, argnums, seed, numeric, broken, replay)
                     )
             if replay:
                 sizes = {s for x in leaves for s in x.shape}
-                blame, through_formula = wrong_rules(g, leaves, key, relative, lambda h, a: cause(h, a, sizes))
+                blame, through_formula = wrong_rules(
+                    g, leaves, cotangents(key, jax.eval_shape(g, *leaves)), key, relative, lambda h, a: cause(h, a, sizes)
+                )
                 notes += [
                     f"the written backward of {name} was not used: vmapped or differentiated, it goes through its formula"
                     for name in through_formula
@@ -259,10 +263,9 @@ def _lower_precision(g, hand_vjp, given, answers, key, paths, findings) -> list[
 
 def _derivatives(hand, plain, leaves, key):
     @compiled
-    def both(leaves):
+    def both(leaves, u):
         value, back = hand(*leaves)
-        outs, auto_back = jax.vjp(plain, *leaves)
-        u = cotangents(key, outs)
+        _, auto_back = jax.vjp(plain, *leaves)
         return value, back(u), auto_back(u)
 
-    return jax.tree.map(np.asarray, both(list(leaves)))
+    return jax.tree.map(np.asarray, both(list(leaves), cotangents(key, jax.eval_shape(plain, *leaves))))

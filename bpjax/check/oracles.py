@@ -44,38 +44,38 @@ def ask(hand_vjp: Callable, plain: Callable, leaves: Sequence[Any], key, forward
     """
 
     def signed(leaf, k):
+        """A direction: signs, and sizes between a half and three halves."""
         sign = jnp.where(jax.random.bernoulli(k, 0.5, leaf.shape), 1, -1)
         return (sign * jax.random.uniform(jax.random.fold_in(k, 1), leaf.shape, minval=0.5, maxval=1.5)).astype(leaf.dtype)
 
+    # Drawn here, once: in a compiled program XLA may draw twice, in two fusions, with other rounding.
+    u = cotangents(key, jax.eval_shape(plain, *leaves))
+    directions = [signed(x, jax.random.fold_in(key, j)) for j, x in enumerate(leaves)]
+
     @compiled
-    def derivatives(leaves):
+    def derivatives(leaves, u):
         hand_value, hand_back = hand_vjp(*leaves)
         auto_value, auto_back = jax.vjp(plain, *leaves)
-        u = cotangents(key, auto_value)
         return hand_value, auto_value, hand_back(u), auto_back(u)
 
     @compiled
-    def adjoint_errors(leaves, hand):
-        u = cotangents(key, jax.eval_shape(plain, *leaves))
-
+    def adjoint_errors(leaves, hand, u, several):
         def of_leaf(i):
-            def of_direction(k):
-                v = [signed(x, jax.random.fold_in(k, j)) * (i == j) for j, x in enumerate(leaves)]
+            def of_direction(v):
+                v = [d * (i == j) for j, d in enumerate(v)]
                 _, jv = jax.jvp(plain, tuple(leaves), tuple(x.astype(p.dtype) for x, p in zip(v, leaves)))
                 forward = sum(jnp.sum(a * b) for a, b in zip(jv, u))
                 backward = sum(jnp.sum(a * b) for a, b in zip(v, hand))
                 scale = sum(jnp.sum(jnp.abs(a * b)) for a, b in zip(v, hand))
                 return jnp.abs(forward - backward), jnp.maximum(scale, jnp.abs(forward))
 
-            errors, scales = jax.vmap(of_direction)(jax.random.split(key, DIRECTIONS))
+            errors, scales = jax.vmap(of_direction)(several)
             return jnp.max(errors / jnp.maximum(scales, jnp.finfo(errors.dtype).tiny))
 
         return lax.map(of_leaf, jnp.arange(len(leaves)))
 
     @compiled
-    def remainders(leaves, hand):
-        u = cotangents(key, jax.eval_shape(plain, *leaves))
-        v = [signed(x, jax.random.fold_in(key, j)) for j, x in enumerate(leaves)]
+    def remainders(leaves, hand, u, v):
 
         def at(i, t):
             moved = [x + t * (i == j) * d for j, (x, d) in enumerate(zip(leaves, v))]
@@ -88,11 +88,12 @@ def ask(hand_vjp: Callable, plain: Callable, leaves: Sequence[Any], key, forward
 
         return lax.map(of_leaf, jnp.arange(len(leaves)))
 
-    hand_value, auto_value, hand, auto = derivatives(list(leaves))
-    jvp_error = adjoint_errors(list(leaves), hand) if forward else np.full(len(leaves), np.nan)
+    hand_value, auto_value, hand, auto = derivatives(list(leaves), u)
+    several = [jnp.stack([signed(x, jax.random.fold_in(k, j)) for k in jax.random.split(key, DIRECTIONS)]) for j, x in enumerate(leaves)]
+    jvp_error = adjoint_errors(list(leaves), hand, u, several) if forward else np.full(len(leaves), np.nan)
     order, smallest = np.full(len(leaves), np.nan), np.nan
     if numeric:
-        values, slopes = (np.asarray(a) for a in remainders(list(leaves), hand))
+        values, slopes = (np.asarray(a) for a in remainders(list(leaves), hand, u, directions))
         judged = [_order(v, s) for v, s in zip(values, slopes)]
         order = np.array([o for o, _ in judged])
         smallest = max((s for _, s in judged if np.isfinite(s)), default=np.nan)

@@ -1,6 +1,6 @@
 """The report of a check: one line for each leaf, the cause where it is wrong, and the rule to blame."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -74,7 +74,7 @@ def difference(hand: np.ndarray, auto: np.ndarray) -> np.ndarray:
         return np.where((np.isnan(hand) & np.isnan(auto)) | (hand == auto), 0.0, hand - auto)
 
 
-def cause(hand: np.ndarray, auto: np.ndarray, sizes: Sequence[int] = ()) -> str:
+def cause(hand: np.ndarray, auto: np.ndarray, sizes: Iterable[int] = ()) -> str:
     """What the relation of a wrong gradient to the right one suggests."""
     hand, auto = np.asarray(hand, np.float64), np.asarray(auto, np.float64)
     if not np.all(np.isfinite(hand)):

@@ -1,7 +1,6 @@
 """The algorithm: run and sweep, ops, rules, and the derivatives that stand on them. Knows no layer."""
 
 from . import control as _control  # noqa: F401  the rules of jit, scan, cond, checkpoint and custom rules
-from .again import IfMadeAgain, not_before
 from .derivatives import (
     Backprop,
     argument_numbers,
@@ -17,29 +16,30 @@ from .derivatives import (
     vjp,
 )
 from .errors import GradientError, NoRuleError, RuleError
-from .modules import Modules, Place, inlined, key_name, leaf_name, owner_of, owners
-from .op import Op, op, op_of, unrecognised
-from .replaced import Replacements
+from .hooks import Finding, Hook, hooked, hooks, report, unhooked
+from .op import Op, op, op_of
+from .recompute import after
+from .replaced import Replacements, replacements
 from .rule import no_gradient, rule
-from .sweep import RULES, Record, Rule, Tape, Watch, Wrapped, checked, live, rule_of, run, substituted_rules, sweep
-from .unrolled import unrolled
+from .saved import RecomputeOnly
+from .sweep import RULES, Record, Rule, Tape, Wrapped, checked, rule_of, run, sweep
 
 __all__ = [
     "RULES",
     "Backprop",
+    "Finding",
     "GradientError",
-    "IfMadeAgain",
+    "Hook",
     "NoRuleError",
-    "Modules",
     "Op",
-    "Place",
     "Record",
+    "RecomputeOnly",
     "Replacements",
     "Rule",
     "RuleError",
     "Tape",
-    "Watch",
     "Wrapped",
+    "after",
     "argument_numbers",
     "as_custom_vjp",
     "backprop",
@@ -47,25 +47,20 @@ __all__ = [
     "chosen_arguments",
     "grad",
     "gradient",
-    "inlined",
+    "hooked",
+    "hooks",
     "is_naming",
-    "key_name",
-    "leaf_name",
-    "live",
     "no_gradient",
-    "not_before",
     "op",
     "op_of",
-    "owner_of",
-    "owners",
+    "replacements",
+    "report",
     "rule",
     "rule_of",
     "run",
-    "substituted_rules",
     "sweep",
     "tag",
-    "unrecognised",
-    "unrolled",
+    "unhooked",
     "value_and_aux_of",
     "value_and_grad",
     "vjp",

@@ -7,33 +7,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from . import jaxprs
-from .jaxprs import Literal, Program, is_differentiable
-from .op import recognised
-from .sweep import RULES, Keep, Rule, Tape, active_outputs, run, sweep
-
-
-class _Inline(Rule):
-    """`jit` and its kin: the equations inside, in place. A call of an op is that op."""
-
-    is_inlined = True
-
-    def __init__(self, name):
-        self.name = name
-
-    def resolve(self, eqn):
-        return (recognised(eqn) if self.name == "jit" else None) or self
-
-    def active_outputs(self, eqn, active):
-        inner, consts = jaxprs.program(jaxprs.inner_jaxpr(eqn))
-        return active_outputs(inner, [False] * len(consts) + list(active))
-
-    def forward(self, eqn, values, active, keep=None):
-        inner, consts = jaxprs.program(jaxprs.inner_jaxpr(eqn))
-        return run(inner, [*consts, *values], [False] * len(consts) + list(active), keep)
-
-    def backward(self, record, dys, watch):
-        return sweep(record.saved, dys, watch)[-len(record.eqn.invars) :]
+from ..program import jaxprs
+from ..program.jaxprs import Literal, Program, is_differentiable
+from ..program.straight import inside
+from .hooks import Finding, collected, hooks, report
+from .saved import Saved, Static
+from .sweep import RULES, Inlined, PolicySaved, Rule, active_outputs, run, sweep
 
 
 class _Checkpoint(Rule):
@@ -41,26 +20,24 @@ class _Checkpoint(Rule):
 
     name = "checkpoint"
 
-    active_outputs = _Inline.active_outputs
+    def active_outputs(self, eqn, active):
+        return active_outputs(inside(eqn), active)
 
-    def forward(self, eqn, values, active, keep=None):
-        inner, consts = jaxprs.program(jaxprs.inner_jaxpr(eqn))
+    def forward(self, eqn, values, active):
         policy = eqn.params["policy"]
-        kept = Keep(policy) if policy is not None else None
+        saved = PolicySaved(policy) if policy is not None else None
         # with the activity of the second run: so both meet the same equations, and ops run their own forwards in both
-        outputs, _ = run(inner, [*consts, *values], [False] * len(consts) + list(active), kept)
-        return outputs, (list(values), kept.kept if kept else [])
+        outputs, _ = run(inside(eqn), values, active, saved)
+        return outputs, (list(values), saved.kept if saved else [])
 
-    def backward(self, record, dys, watch):
+    def backward(self, record, dys):
         eqn = record.eqn
         values, kept = record.saved
         if eqn.params["prevent_cse"]:
             values, kept, dys = lax.optimization_barrier((values, kept, list(dys)))
-        inner, consts = jaxprs.program(jaxprs.inner_jaxpr(eqn))
         policy = eqn.params["policy"]
-        again = Keep(policy, kept) if policy is not None else None
-        _, tape = run(inner, [*consts, *values], [False] * len(consts) + list(record.active), again)
-        return sweep(tape, dys, watch)[len(consts) :]
+        _, tape = run(inside(eqn), values, record.active, PolicySaved(policy, kept) if policy is not None else None)
+        return sweep(tape, dys)
 
 
 # ---- scan ----
@@ -93,26 +70,6 @@ def _carry_activity(body: Program, consts: list[bool], carry: list[bool], xs: li
         carry = grown
 
 
-class _ScanSaved:
-    """A scan's tapes. `where` says for each array in the body's tape: ("const"|"xs"|"ys"|"step", index) or ("value", index)."""
-
-    def __init__(self, outer, arrays, split, where, tree, carry_active):
-        self.outer, self.arrays = outer, arrays
-        self.split, self.where, self.tree, self.carry_active = split, where, tree, carry_active
-
-
-class _ById:
-    def __init__(self, *content):
-        self.content = content
-
-
-jax.tree_util.register_pytree_node(
-    _ScanSaved,
-    lambda s: ((s.outer, s.arrays), _ById(s.split, s.where, s.tree, s.carry_active)),
-    lambda aux, children: _ScanSaved(*children, *aux.content),
-)
-
-
 class _Scan(Rule):
     """Back-propagation through time. What depends on constants alone runs outside; only what changes is stacked."""
 
@@ -126,7 +83,7 @@ class _Scan(Rule):
         carry, out = _carry_activity(scan.body, *map(list, self._split(scan, active)))
         return [*carry, *out[scan.carry :]]
 
-    def forward(self, eqn, values, active, keep=None):
+    def forward(self, eqn, values, active):
         scan = jaxprs.scan_parts(eqn)
         outer, body = _hoisted(scan.body, scan.consts)
         consts, init, xs = self._split(scan, values)
@@ -143,7 +100,7 @@ class _Scan(Rule):
             saved, tree = jax.tree.flatten(tape)
             return [*outputs, *saved]
 
-        program, values_inside = jaxprs.trace(step, *(jaxprs.shape_of(v.aval) for v in body.invars))
+        program, values_inside = jaxprs.trace(step, *(v.aval for v in body.invars))
         n_inside, n_consts, n_out = len(values_inside), len(consts), len(body.outvars)
         inside, invars = program.invars[:n_inside], program.invars[n_inside:]
         place = {v: ("value", i) for i, v in enumerate(inside)}
@@ -178,43 +135,44 @@ class _Scan(Rule):
         used = sorted(set(where))
         arrays = {w: source[w[0]][w[1]] for w in used}
         split = (n_consts, scan.carry, len(xs), consts_active, xs_active, len(made))
-        return [*carry, *ys], _ScanSaved(outer_tape, [arrays[w] for w in used], split, (used, where), tree, carry_active)
+        static = Static(split=split, where=(used, where), tree=tree, carry_active=carry_active)
+        return [*carry, *ys], Saved((outer_tape, [arrays[w] for w in used]), static)
 
-    def backward(self, record, dys, watch):
-        scan, saved = jaxprs.scan_parts(record.eqn), record.saved
+    def backward(self, record, dys):
+        scan, saved = jaxprs.scan_parts(record.eqn), record.saved.static
+        outer, saved_arrays = record.saved.arrays
         n_consts, n_carry, n_xs, consts_active, xs_active, n_made = saved.split
         _, body = _hoisted(scan.body, scan.consts)
         used, where = saved.where
         is_stacked = [w[0] in ("xs", "ys", "step") for w in used]
-        fixed = {w: a for w, a, s in zip(used, saved.arrays, is_stacked) if not s}
-        stacked = [a for a, s in zip(saved.arrays, is_stacked) if s]
+        fixed = {w: a for w, a, s in zip(used, saved_arrays, is_stacked) if not s}
+        stacked = [a for a, s in zip(saved_arrays, is_stacked) if s]
         stacked_where = [w for w, s in zip(used, is_stacked) if s]
 
         avals = [v.aval for v in body.invars]
         d_consts = [jaxprs.zeros(a) if on else None for a, on in zip(avals, consts_active)]
         d_carry = [(jaxprs.zeros(a) if d is None else d) if on else None for a, d, on in zip(avals[n_consts:], dys, saved.carry_active)]
-        inner_watch = watch and watch.inner()
+        findings: list[Finding] = []
 
         def step(carry, xs):
             d_consts, d_carry = carry
             arrays, d_ys = xs
-            if inner_watch:
-                inner_watch.found.clear()
             at = fixed | dict(zip(stacked_where, arrays))
             tape = jax.tree.unflatten(saved.tree, [at[w] for w in where])
-            dxs = sweep(tape, [*d_carry, *d_ys], inner_watch)
+            with collected() as found:
+                dxs = sweep(tape, [*d_carry, *d_ys])
+            findings[:] = found
             dxs = [_or_zero(d, v.aval, on) for d, v, on in zip(dxs, body.invars, [*consts_active, *saved.carry_active, *xs_active])]
-            d_consts = [None if a is None else lax.add(a, d) for a, d in zip(d_consts, dxs)]
-            seen = [value for _, value in inner_watch.found] if inner_watch else []
+            d_consts = [_sum(a, d) for a, d in zip(d_consts, dxs)]
+            seen = [f.value for f in found]
             return (d_consts, dxs[n_consts : n_consts + n_carry]), (dxs[n_consts + n_carry :], seen)
 
         (d_consts, d_carry), (d_xs, seen) = lax.scan(
             step, (d_consts, d_carry), (stacked, list(dys[n_carry:])), length=scan.length, reverse=not scan.reverse, unroll=scan.unroll
         )
-        if inner_watch:
-            watch.found.extend((r, v) for (r, _), v in zip(inner_watch.found, seen))
+        report([Finding(f.hook, f.record, value) for f, value in zip(findings, seen)])
         given = n_consts - n_made
-        d_outer = sweep(saved.outer, d_consts[given:], watch)
+        d_outer = sweep(outer, d_consts[given:])
         d_consts = [_sum(a, b) for a, b in zip(d_consts[:given], d_outer)]
         return [*d_consts, *d_carry, *d_xs]
 
@@ -244,7 +202,7 @@ class _Cond(Rule):
         outs = [active_outputs(b, active[1:]) for b in jaxprs.cond_branches(eqn)]
         return [any(on) for on in zip(*outs)]
 
-    def forward(self, eqn, values, active, keep=None):
+    def forward(self, eqn, values, active):
         index, operands = values[0], values[1:]
         branches = []
         for branch in jaxprs.cond_branches(eqn):
@@ -256,7 +214,7 @@ class _Cond(Rule):
                 saved, tree = jax.tree.flatten(tape)
                 return [*outputs, *saved]
 
-            program, inside = jaxprs.trace(forward, *(jaxprs.shape_of(v.aval) for v in branch.invars))
+            program, inside = jaxprs.trace(forward, *(v.aval for v in branch.invars))
             branches.append((program, inside, tree))
         n_out = len(eqn.outvars)
         slots: list[Any] = []  # the types of the shared slots
@@ -267,7 +225,8 @@ class _Cond(Rule):
                 if not isinstance(v, Literal) and v in inputs:
                     where.append(("input", inputs.index(v)))
                     continue
-                kind = (v.aval.shape, v.aval.dtype)
+                aval: Any = v.aval
+                kind = (aval.shape, aval.dtype)
                 free = next((i for i, a in enumerate(slots) if (a.shape, a.dtype) == kind and i not in taken), None)
                 if free is None:
                     free = len(slots)
@@ -288,27 +247,27 @@ class _Cond(Rule):
         calls = [branch_forward(p, inside, where) for (p, inside, _), where in zip(branches, layouts)]
         outputs, kept = lax.switch(index, calls, *operands)
         inputs = {i: operands[i] for where in layouts for kind, i in where if kind == "input"}
-        return outputs, _CondSaved(index, kept, inputs, layouts, [tree for *_, tree in branches])
+        return outputs, Saved((index, kept, inputs), Static(layouts=layouts, trees=[tree for *_, tree in branches]))
 
-    def backward(self, record, dys, watch):
-        saved, active = record.saved, record.active[1:]
+    def backward(self, record, dys):
+        index, kept, inputs = record.saved.arrays
+        layouts, trees, active = record.saved.static.layouts, record.saved.static.trees, record.active[1:]
         avals = [v.aval for v in record.eqn.invars[1:]]
-        watches = [watch.inner() for _ in saved.trees] if watch else [None] * len(saved.trees)
+        findings: list[list[Finding]] = [[] for _ in trees]
 
-        def branch_backward(where, tree, inner_watch):
+        def branch_backward(where, tree, findings):
             def call(kept, inputs, dys):
                 at = {("slot", i): a for i, a in enumerate(kept)} | {("input", i): a for i, a in inputs.items()}
-                if inner_watch:
-                    inner_watch.found.clear()
-                dxs = sweep(jax.tree.unflatten(tree, [at[w] for w in where]), dys, inner_watch)
-                seen = [v for _, v in inner_watch.found] if inner_watch else []
-                return [_or_zero(d, a, on) for d, a, on in zip(dxs, avals, active)], seen
+                with collected() as found:
+                    dxs = sweep(jax.tree.unflatten(tree, [at[w] for w in where]), dys)
+                findings[:] = found
+                return [_or_zero(d, a, on) for d, a, on in zip(dxs, avals, active)], [f.value for f in found]
 
             return call
 
-        calls = [branch_backward(*b) for b in zip(saved.layouts, saved.trees, watches)]
-        arguments = (saved.kept, saved.inputs, list(dys))
-        if watch:  # every branch returns every branch's findings, zeros for those not taken
+        calls = [branch_backward(*b) for b in zip(layouts, trees, findings)]
+        arguments = (kept, inputs, list(dys))
+        if hooks():  # every branch returns every branch's findings, zeros for those not taken
             shapes = [jax.eval_shape(call, *arguments)[1] for call in calls]
 
             def padded(call, i):
@@ -319,23 +278,10 @@ class _Cond(Rule):
                 return with_all
 
             calls = [padded(call, i) for i, call in enumerate(calls)]
-        dxs, seen = lax.switch(saved.index, calls, *arguments)
-        if watch:
-            for inner_watch, values in zip(watches, seen):
-                watch.found.extend((r, v) for (r, _), v in zip(inner_watch.found, values))
+        dxs, seen = lax.switch(index, calls, *arguments)
+        for found, values in zip(findings, seen):
+            report([Finding(f.hook, f.record, value) for f, value in zip(found, values)])
         return [None, *dxs]
-
-
-class _CondSaved:
-    def __init__(self, index, kept, inputs, layouts, trees):
-        self.index, self.kept, self.inputs, self.layouts, self.trees = index, kept, inputs, layouts, trees
-
-
-jax.tree_util.register_pytree_node(
-    _CondSaved,
-    lambda s: ((s.index, s.kept, s.inputs), _ById(s.layouts, s.trees)),
-    lambda aux, children: _CondSaved(*children, *aux.content),
-)
 
 
 # ---- the rules that users gave JAX: never inlined ----
@@ -346,11 +292,11 @@ class _CustomVjp(Rule):
 
     name = "custom_vjp_call"
 
-    def forward(self, eqn, values, active, keep=None):
+    def forward(self, eqn, values, active):
         outputs, residuals = jaxprs.custom_vjp_parts(eqn).forward(values, active)
         return outputs, residuals
 
-    def backward(self, record, dys, watch):
+    def backward(self, record, dys):
         dys = [jaxprs.zeros(v.aval.to_tangent_aval()) if dy is None else dy for v, dy in zip(record.eqn.outvars, dys)]
         return jaxprs.custom_vjp_parts(record.eqn).backward(record.saved, dys)
 
@@ -360,7 +306,7 @@ class _CustomJvp(Rule):
 
     name = "custom_jvp_call"
 
-    def forward(self, eqn, values, active, keep=None):
+    def forward(self, eqn, values, active):
         n_consts = eqn.params["num_consts"]
         program, consts, has_tangent = jaxprs.custom_jvp_program(eqn, active)
         primals, primals_active = values[n_consts:], active[n_consts:]
@@ -372,28 +318,19 @@ class _CustomJvp(Rule):
         outputs, tape = run(program, [*consts, *primals, *tangents], on)
         n_out = len(eqn.outvars)
         index = {i: len(program.invars) - len(tangents) + k for k, i in enumerate(with_tangent)}
-        return outputs[:n_out], _JvpSaved(tape, has_tangent, index)
+        return outputs[:n_out], Saved(tape, Static(has_tangent=has_tangent, index=index))
 
-    def backward(self, record, dys, watch):
-        saved = record.saved
+    def backward(self, record, dys):
+        saved = record.saved.static
         d_tangents = [dy for dy, on in zip(dys, saved.has_tangent) if on]
-        d_in = sweep(saved.tape, [None] * len(dys) + d_tangents, watch)
+        d_in = sweep(record.saved.arrays, [None] * len(dys) + d_tangents)
         n_consts = record.eqn.params["num_consts"]
         n = len(record.eqn.invars) - n_consts
         return [None] * n_consts + [d_in[saved.index[i]] if i in saved.index else None for i in range(n)]
 
 
-class _JvpSaved:
-    def __init__(self, tape: Tape, has_tangent, index):
-        self.tape, self.has_tangent, self.index = tape, has_tangent, index
-
-
-jax.tree_util.register_pytree_node(
-    _JvpSaved, lambda s: ((s.tape,), _ById(s.has_tangent, s.index)), lambda aux, children: _JvpSaved(*children, *aux.content)
-)
-
 for _name in ("jit", "pjit", "closed_call", "core_call", "call"):
-    RULES[_name] = _Inline(_name)
+    RULES[_name] = Inlined(_name)
 for _rule, _names in (
     (_Scan(), ["scan"]),
     (_Cond(), ["cond"]),

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.ad_checkpoint import checkpoint_name
 
-from . import jaxprs
+from ..program import jaxprs
+from ..program.modules import owners
 from .errors import GradientError
-from .modules import owners
-from .replaced import Replacements
-from .sweep import Tape, Watch, run, sweep
+from .hooks import Finding, Hook, hooked
+from .replaced import replacements
+from .sweep import Tape, run, sweep
 
 _naming = jax.make_user_context(False)  # part of jit's cache key: a function traced for backprop is traced anew
 
@@ -67,8 +68,8 @@ class _Flat:
         return [x for x in parts if jaxprs.is_arraylike(x)]
 
     def value_and_aux(self, arrays: Sequence[Any]) -> tuple[Any, Any]:
-        arrays = iter(arrays)
-        return jax.tree.unflatten(self.out_tree, [next(arrays) if a is None else a[0] for a in self.asides])
+        rest = iter(arrays)
+        return jax.tree.unflatten(self.out_tree, [next(rest) if a is None else a[0] for a in self.asides])
 
 
 def value_and_aux_of(out: Any) -> tuple[Any, Any]:
@@ -94,26 +95,18 @@ class _Linearized(NamedTuple):
 
 
 def _trace_and_run(
-    f: Callable,
-    leaves: Sequence[Any],
-    tree,
-    on: Sequence[bool],
-    has_aux: bool,
-    replaced: Replacements,
-    modules: Sequence[str | None],
-    prepare: Callable | None = None,
+    f: Callable, leaves: Sequence[Any], tree, on: Sequence[bool], has_aux: bool, hooks: Sequence[Hook], modules: Sequence[str | None]
 ) -> _Linearized:
-    """Trace `f` in the leaves that are differentiated, let `prepare` rewrite the program, and run it forward.
+    """Trace `f` in the leaves that are differentiated, let the hooks rewrite the program, and run it forward.
 
     `modules`: that of each differentiated leaf.
     """
-    with _naming(True) if replaced.at else contextlib.nullcontext():
+    with _naming(True) if any(hook.wants_names for hook in hooks) else contextlib.nullcontext():
         flat = _Flat(f, leaves, tree, on, has_aux)
-    for rewrite in (replaced.prepare, prepare):
-        if rewrite is not None:
-            flat.program = rewrite(flat.program, _by_variable(flat.program, modules))
+    for hook in hooks:
+        flat.program = hook.prepare(flat.program, _by_variable(flat.program, modules))
     active = [False] * len(flat.consts) + [True] * len(flat.differentiated)
-    with replaced.applied():
+    with hooked(*hooks):
         outputs, tape = run(flat.program, [*flat.consts, *flat.differentiated], active)
     value, aux = flat.value_and_aux(outputs)
     if wrong := [x for x in jax.tree.leaves(value) if not jaxprs.is_arraylike(x)]:
@@ -135,10 +128,10 @@ def _kind(x) -> str:
     return f"a {type(x).__name__}" + (f" of {len(x)}" if isinstance(x, tuple | list | dict) else "")
 
 
-def _pull(tape: Tape, cotangents: Sequence[Any], n: int, watch: Watch | None = None) -> list:
+def _pull(tape: Tape, cotangents: Sequence[Any], n: int) -> list:
     """The cotangents of the `n` differentiated leaves, zeros where nothing arrived."""
     avals = [v.aval for v in tape.program.invars[-n:]] if n else []
-    dxs = sweep(tape, [*cotangents, *[None] * (len(tape.program.outvars) - len(cotangents))], watch)
+    dxs = sweep(tape, [*cotangents, *[None] * (len(tape.program.outvars) - len(cotangents))])
     return [jaxprs.zeros(a) if d is None else d for a, d in zip(avals, dxs[len(dxs) - n :])]
 
 
@@ -155,19 +148,20 @@ def vjp(f: Callable, *primals, has_aux: bool = False, rules: Mapping | None = No
     """
     leaves, tree = jax.tree.flatten(primals)
     on = [jaxprs.is_floating(leaf) for leaf in leaves]
-    replaced = Replacements(rules, at)
+    hooks = replacements(rules, at)
     chosen = [path for (path, _), d in zip(jax.tree_util.tree_flatten_with_path(primals)[0], on) if d]
-    value, aux, tape = _trace_and_run(f, leaves, tree, on, has_aux, replaced, owners(chosen, range(len(primals))))
-    replaced.demand_all()
-    back = jax.tree_util.Partial(functools.partial(_pull_tree, _Layout(tree, on, leaves, value, replaced)), tape)
+    value, aux, tape = _trace_and_run(f, leaves, tree, on, has_aux, hooks, owners(chosen, range(len(primals))))
+    for hook in hooks:
+        hook.demand_all()
+    back = jax.tree_util.Partial(functools.partial(_pull_tree, _Layout(tree, on, leaves, value, hooks)), tape)
     return (value, back, aux) if has_aux else (value, back)
 
 
 class _Layout:
     """The static side of a vjp: which leaves are differentiated, and the types of all."""
 
-    def __init__(self, tree, on, leaves, value, replaced):
-        self.tree, self.on, self.replaced = tree, on, replaced
+    def __init__(self, tree, on, leaves, value, hooks):
+        self.tree, self.on, self.hooks = tree, on, hooks
         self.shapes = [jnp.shape(leaf) for leaf in leaves]
         self.out_tree = jax.tree.structure(value)
         self.out_types = [(jnp.shape(v), jnp.result_type(v)) for v in jax.tree.leaves(value)]
@@ -182,7 +176,7 @@ def _pull_tree(layout: _Layout, tape: Tape, cotangent):
         if jnp.shape(ct) != shape or jnp.result_type(ct) != wanted:
             raise ValueError(f"the cotangent has type {jnp.result_type(ct)}{list(jnp.shape(ct))}; the value asks for {wanted}{list(shape)}")
     cotangents = [jnp.asarray(c) if c.dtype != jax.dtypes.float0 else None for c in map(_as_array, cotangents)]
-    with layout.replaced.applied():  # a checkpoint is run again here
+    with hooked(*layout.hooks):  # a checkpoint is run again here
         d = iter(_pull(tape, cotangents, sum(layout.on)))
     return jax.tree.unflatten(layout.tree, [next(d) if on else np.zeros(s, jax.dtypes.float0) for on, s in zip(layout.on, layout.shapes)])
 
@@ -216,7 +210,7 @@ def value_and_grad(
 
     @functools.wraps(f)
     def differentiated(*args, **kwargs):
-        value, aux, grads = gradient(f, args, kwargs, argnums, has_aux, Replacements(rules, at))
+        value, aux, grads, _ = gradient(f, args, kwargs, argnums, has_aux, replacements(rules, at))
         return ((value, aux), grads) if has_aux else (value, grads)
 
     return differentiated
@@ -255,7 +249,7 @@ def grad(
 
     @functools.wraps(f)
     def differentiated(*args, **kwargs):
-        _, aux, grads = gradient(f, args, kwargs, argnums, has_aux, Replacements(rules, at))
+        _, aux, grads, _ = gradient(f, args, kwargs, argnums, has_aux, replacements(rules, at))
         return (grads, aux) if has_aux else grads
 
     return differentiated
@@ -288,15 +282,9 @@ def gradient(
     kwargs: Mapping[str, Any],
     argnums: int | tuple[int, ...],
     has_aux: bool,
-    replaced: Replacements,
-    watch: Watch | None = None,
-    prepare: Callable | None = None,
-) -> tuple[Any, Any, Any]:
-    """Value, aux and gradient: what `grad` and its kin pick from.
-
-    `watch` looks on during the sweep. `prepare(program, owners)` gives the program that is run instead, with the same inputs and outputs;
-    owners tells for each input that is a parameter its module.
-    """
+    hooks: Sequence[Hook] = (),
+) -> tuple[Any, Any, Any, list[Finding]]:
+    """Value, aux, gradient, and what the hooks found in the order of the sweep: what `grad` and its kin pick from."""
     numbers = chosen_arguments(argnums, args)
     leaves, tree = jax.tree.flatten([args[n] for n in numbers])
     paths = [p for p, _ in jax.tree_util.tree_flatten_with_path([args[n] for n in numbers])[0]]
@@ -318,17 +306,18 @@ def gradient(
     functools.update_wrapper(of_differentiated, f)
     leaves = [jnp.asarray(leaf) for leaf in leaves]
     on = [True] * len(leaves)
-    value, aux, tape = _trace_and_run(of_differentiated, leaves, tree, on, has_aux, replaced, owners(paths, numbers), prepare)
+    value, aux, tape = _trace_and_run(of_differentiated, leaves, tree, on, has_aux, hooks, owners(paths, numbers))
     if not jaxprs.is_arraylike(value) or jnp.shape(value):
         raise TypeError(
             f"bpjax.grad needs a scalar loss, but the function returned {_kind(value)}. Reduce it with .sum() or .mean(), or use bpjax.vjp."
         )
     if not jnp.issubdtype(jnp.result_type(value), jnp.floating):
         raise TypeError(f"bpjax.grad needs a floating loss, but the function returned {jnp.result_type(value)}.")
-    with replaced.applied():
-        d = jax.tree.unflatten(tree, _pull(tape, [jnp.ones((), jnp.result_type(value))], len(leaves), watch))
-    replaced.demand_all()
-    return value, aux, d[0] if isinstance(argnums, int) else tuple(d)
+    with hooked(*hooks) as findings:
+        d = jax.tree.unflatten(tree, _pull(tape, [jnp.ones((), jnp.result_type(value))], len(leaves)))
+    for hook in hooks:
+        hook.demand_all()
+    return value, aux, d[0] if isinstance(argnums, int) else tuple(d), findings
 
 
 class Backprop(NamedTuple):
@@ -341,6 +330,15 @@ class Backprop(NamedTuple):
 
 
 jax.tree_util.register_pytree_node(Backprop, lambda b: (tuple(b), None), lambda _, c: Backprop(*c))
+
+
+class _Deltas(Hook):
+    """The delta at every named place."""
+
+    wants_names = True
+
+    def observe(self, record, dys, dxs):
+        return dys[0] if record.eqn.primitive.name == "name" else None
 
 
 def backprop(
@@ -365,12 +363,10 @@ def backprop(
 
     @functools.wraps(f)
     def differentiated(*args, **kwargs):
-        watch = Watch(lambda record, dys, dxs: dys[0] if record.eqn.primitive.name == "name" else None)
-        with _naming(True):
-            value, aux, grads = gradient(f, args, kwargs, argnums, has_aux, Replacements(rules, at), watch)
+        value, aux, grads, findings = gradient(f, args, kwargs, argnums, has_aux, (_Deltas(), *replacements(rules, at)))
         places: dict[str, list] = {}
-        for record, delta in reversed(watch.found):
-            places.setdefault(record.eqn.params["name"], []).append(delta)
+        for found in reversed(findings):
+            places.setdefault(found.record.eqn.params["name"], []).append(found.value)
         deltas = {name: found[0] if len(found) == 1 else tuple(found) for name, found in places.items()}
         return Backprop(value, grads, deltas, aux)
 
@@ -394,7 +390,7 @@ def as_custom_vjp(f: Callable) -> Callable:
         with_keywords = functools.wraps(f)(lambda args, kwargs: f(*args, **kwargs))
         flat = _Flat(with_keywords, leaves, tree, list(map(jaxprs.is_floating, leaves)), has_aux=False)
         program, inputs = flat.program, [*flat.consts, *flat.differentiated]  # what f closes over comes first, and is differentiated too
-        on = [jaxprs.is_floating(x) and (i >= len(flat.consts) or isinstance(x, jax.core.Tracer)) for i, x in enumerate(inputs)]
+        on = [jaxprs.is_floating(x) and (i >= len(flat.consts) or jaxprs.is_traced(x)) for i, x in enumerate(inputs)]
         shapes = list(map(jnp.shape, inputs))
 
         @jax.custom_vjp

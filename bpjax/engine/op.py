@@ -1,28 +1,39 @@
 """`bpjax.op`: a layer with a backward of its own.
 
-Calling an op leaves a `jit` equation of its plain formula. JAX differentiates what is inside; the sweep recognises the
-equation and runs the op's written `forward` and `backward` instead.
+A call of an op is one equation of the primitive `op` (see `program/call.py`), whose parameter `call` is its rule: the op, its static
+arguments, the structure of its array arguments. JAX differentiates the formula in it; the sweep runs the written halves. The formula and
+each half are traced once for each signature.
 """
 
+import copy
 import functools
 import inspect
-import itertools
-import weakref
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import mapped_aval
 
-from . import jaxprs
-from .again import IfMadeAgain
+from ..program import jaxprs
+from ..program.call import Bounded, Call, Head, found_under_axis, over_axis
+from ..program.places import here
 from .errors import GradientError, RuleError
+from .recompute import after
+from .saved import RecomputeOnly, Saved
 from .sweep import Rule, source_of
 
-_calls: "weakref.WeakValueDictionary[str, _Call]" = weakref.WeakValueDictionary()  # by the name of the jit equation
+P = ParamSpec("P")
+R = TypeVar("R")
+_calls = Bounded(1024)
 
 
+@overload
+def op(formula: Callable[P, R]) -> "Op[P, R]": ...
+@overload
+def op(*, static: Sequence[str] = ()) -> Callable[[Callable[P, R]], "Op[P, R]"]: ...
 def op(formula: Callable | None = None, *, static: Sequence[str] = ()) -> Any:
     """Make a function of arrays an operation with its own, hand-written backward.
 
@@ -32,8 +43,8 @@ def op(formula: Callable | None = None, *, static: Sequence[str] = ()) -> Any:
 
     Then declare `op.def_forward`, which returns the same value and a dict of what the backward needs, and `op.def_backward`,
     which takes that dict and the cotangent of the value and returns a tuple of cotangents, one for each argument that is not
-    static (None for an argument that is None or holds integers). Where the value is cheap to make from that dict, declare `op.def_again`:
-    what keeps the value as its own input then keeps nothing.
+    static (None for an argument that is None or holds integers). Where the value is cheap to make from that dict, declare
+    `op.def_recompute`: what keeps the value as its own input then keeps nothing.
 
     >>> import jax.numpy as jnp, bpjax
     >>> @bpjax.op
@@ -53,10 +64,13 @@ def op(formula: Callable | None = None, *, static: Sequence[str] = ()) -> Any:
     return Op(formula, (static,) if isinstance(static, str) else tuple(static))
 
 
-class Op:
+class Op(Generic[P, R]):
     """A function with a hand-written backward. Made by `bpjax.op`."""
 
-    def __init__(self, formula: Callable, static: tuple[str, ...]):
+    __name__: str
+    __qualname__: str
+
+    def __init__(self, formula: Callable[P, R], static: tuple[str, ...]):
         functools.update_wrapper(self, formula)
         self.formula, self.static = formula, static
         self.signature = inspect.signature(formula)
@@ -69,71 +83,93 @@ class Op:
             if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY):
                 raise TypeError(f"op {formula.__name__}: {p.name!r} cannot be bound by name; an op's arguments are listed, without / and *")
         self.arrays = tuple(n for n in self.signature.parameters if n not in static)
-        self._forward = self._backward = self._again = None
-        self._cache: dict[Any, _Call] = {}
+        self._forward: Callable | None = None
+        self._backward: Callable | None = None
+        self._recompute: Callable | None = None
+        self._vmap: Callable | None = None
+        self._recomputes: tuple[str, ...] = ()
 
     def def_forward(self, forward: Callable) -> Callable:
         """Declare the function that returns the value and what the backward needs."""
         self._forward = forward
         return forward
 
-    def def_backward(self, backward: Callable) -> Callable:
-        """Declare the function from what was saved and the cotangent to the arguments' cotangents."""
-        self._backward = backward
+    def def_backward(self, backward: Callable | None = None, *, recomputes: str | Sequence[str] = ()) -> Any:
+        """Declare the function from what was saved and the cotangent to the arguments' cotangents.
+
+        `recomputes` names what was saved that it computes anew from: XLA shall not do so before the cotangent is there, since it would
+        then take what the forward computed, and keep it.
+        """
+        if backward is None:
+            return functools.partial(self.def_backward, recomputes=recomputes)
+        self._backward, self._recomputes = backward, (recomputes,) if isinstance(recomputes, str) else tuple(recomputes)
         return backward
 
-    def def_again(self, again: Callable) -> Callable:
+    def def_recompute(self, recompute: Callable) -> Callable:
         """Declare, where it is cheap, the function that makes the value once more from what was saved.
 
-        An equation that would keep the value for its own backward then keeps nothing, and gets it made again on the way back. What is
-        saved for this alone may be `IfMadeAgain(array)`: the array where it is itself made again, else None, and no value is made again.
+        An equation that would keep the value for its own backward then keeps nothing, and gets it recomputed on the way back. What is
+        saved for this alone may be `RecomputeOnly(array)`: the array where it is itself recomputed, else None, and no value is recomputed.
         """
-        self._again = again
-        return again
+        self._recompute = recompute
+        return recompute
 
     def forward(self, *args, **kwargs) -> tuple[Any, dict]:
         """The value and what the backward needs: the first half of back-propagation, by hand."""
         statics, arrays = self._bind(args, kwargs)
-        return self._declared("forward")(**dict(zip(self.arrays, arrays)), **statics)
+        return self.declared("forward")(**dict(zip(self.arrays, arrays)), **statics)
 
     def backward(self, saved: dict, dy: Any) -> tuple:
         """The cotangents of the array arguments: the second half, by hand."""
-        return self._declared("backward")(saved, dy)
+        return self.declared("backward")(saved, dy)
 
-    def _declared(self, half: str) -> Callable:
+    def declared(self, half: str) -> Callable:
+        """One of the functions that were declared."""
         function = getattr(self, "_" + half)
         if function is None:
             raise RuleError(f"op {self.__name__} has no {half}: declare it with @{self.__name__}.def_{half}")
         return function
 
-    def __call__(self, *args, **kwargs):
+    def def_again(self, again: Callable) -> Callable:
+        """The old name of `def_recompute`."""
+        warnings.warn("def_again is now called def_recompute, and goes away in the next version", DeprecationWarning, stacklevel=2)
+        return self.def_recompute(again)
+
+    def def_vmap(self, batched: Callable) -> Callable:
+        """Declare how a call is batched: by another call, of larger arrays, rather than by mapping the written halves.
+
+        The function takes the size of the mapped axis, a dict that says for each array argument whether it is mapped (then on its
+        axis 0), and the arguments; it returns the value with the mapped axis first, or None where it does not say. Weights are unmapped
+        above all: of a call on larger arrays their gradient is one, where the halves mapped would make one for each example.
+        """
+        self._vmap = batched
+        return batched
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         statics, arrays = self._bind(args, kwargs)
         leaves, tree = jax.tree.flatten(arrays)
+        if not all(isinstance(leaf, jax.Array) for leaf in leaves):
+            leaves = self._arrays(leaves, arrays)
+        return self._call(statics, tree)(leaves)
+
+    def _arrays(self, leaves: list, arrays: list) -> list:
+        """The leaves as what JAX takes for an array, or an error that names the argument that is none."""
         if not all(map(jaxprs.is_arraylike, leaves)):
             bad = next(n for n, a in zip(self.arrays, arrays) if not all(map(jaxprs.is_arraylike, jax.tree.leaves(a))))
             got = type(arrays[self.arrays.index(bad)]).__name__
             raise TypeError(f"op {self.__name__}: argument {bad!r} must be an array, got {got} (or name it in static=)")
         # NumPy's int64 would stand in an outer trace as it is, although the op is traced for JAX's int32
-        leaves = [jnp.asarray(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf for leaf in leaves]
-        key = (_typed(tuple(statics.values())), tree)
+        return [jnp.asarray(leaf) for leaf in leaves]
+
+    def _call(self, statics: dict, tree) -> "OpCall":
+        settings = jaxprs.Settings.now()
         try:
-            call = self._cache.get(key)
+            return _calls.get((self, _typed(tuple(statics.values())), tree, settings), lambda: OpCall(self, statics, tree, settings))
         except TypeError:
-            bad = [n for n, v in statics.items() if not _hashable(v)]
-            raise TypeError(
-                f"op {self.__name__}: static argument {bad[0]!r} must be hashable, got {type(statics[bad[0]]).__name__}"
-            ) from None
-        if call is None:
-            call = self._cache[key] = _Call(self, statics, tree)
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-            call.expect(leaves)
-        try:
-            return call.jitted(*leaves)
-        except AttributeError as error:
-            if lists := [n for n, a in zip(self.arrays, arrays) if isinstance(a, list)]:
-                got = ", ".join(f"{n} as an array, got a list" for n in lists)
-                raise TypeError(f"{self.__name__}: expected {got}: convert with jnp.asarray") from error
-            raise
+            if not (bad := [n for n, v in statics.items() if not _hashable(v)]):
+                raise
+            got = type(statics[bad[0]]).__name__
+            raise TypeError(f"op {self.__name__}: static argument {bad[0]!r} must be hashable, got {got}") from None
 
     def _bind(self, args, kwargs) -> tuple[dict, list]:
         bound = self.signature.bind(*args, **kwargs)
@@ -166,99 +202,319 @@ def _hashable(value) -> bool:
     return True
 
 
-class _Call(Rule):
-    """An op with its static arguments and the structure of its array arguments: one jitted formula, one rule."""
+class _Halves:
+    """An op's halves for inputs of these types, each traced once: functions of flat arrays.
+
+    `call` is the forward: it gives `n_out` outputs, and then the saved arrays, of which some are there to recompute the outputs alone.
+    """
+
+    call: Call
+    n_out: int
+    recompute_only: list[bool]
+
+    def __init__(self):
+        self._backwards, self._recomputes = Bounded(16), Bounded(16)
+
+    def pull_back(self, arrays, dys, active, record) -> list:
+        """The cotangents of the flat arguments: None where there is none."""
+        arrays = [None if isinstance(a, RecomputeOnly) else a for a in arrays]
+        call, places = self.backward(tuple(map(_typeof, arrays)), tuple(map(_typeof, dys)), tuple(active), record)
+        return _spread(call(*_present([*arrays, *dys])), places, len(active))
+
+    def backward(self, array_avals, dy_avals, active, record) -> tuple[Call, list[int]]:
+        """The backward of these types (None: not there), and which arguments' cotangents it gives."""
+        key = array_avals, dy_avals, active, jaxprs.trace_context()
+        make = lambda: self._backward(array_avals, dy_avals, active, record)
+        return self._backwards.get(key, make, lambda made: made[0].is_closed)
+
+    def outputs_again(self, arrays, record) -> list:
+        """The outputs, from what was saved."""
+        return self.recompute(tuple(map(_typeof, arrays)), record)(*_present(arrays))
+
+    def recompute(self, array_avals, record) -> Call:
+        """The function that makes the outputs from what was saved, of these types."""
+        key = array_avals, jaxprs.trace_context()
+        return self._recomputes.get(key, lambda: self._recompute(array_avals, record), lambda call: call.is_closed)
+
+    def _backward(self, array_avals, dy_avals, active, record) -> tuple[Call, list[int]]:
+        raise NotImplementedError
+
+    def _recompute(self, array_avals, record) -> Call:
+        raise NotImplementedError
+
+
+class _Half(Head):
+    """A written half, traced: it only stands for its equations."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+
+class _Written(Head, Rule):
+    """The rule of a call: its halves are run."""
 
     may_return_none = False
+    op: Op
+    name: str
+    consts = 0  # how many inputs stand first that are no argument: what the formula closes over
 
-    def __init__(self, op: Op, statics: dict, tree):
-        self.op, self.statics, self.tree = op, statics, tree
-        self.name = op.__name__
-        self._meant: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # the jaxprs that calls left, by id
-        formula, names = op.formula, op.arrays
-
-        def plain(*leaves):
-            return formula(**dict(zip(names, jax.tree.unflatten(tree, leaves))), **statics)
-
-        numbered = itertools.chain([self.name], (f"{self.name}_{i}" for i in itertools.count(1)))
-        plain.__name__ = plain.__qualname__ = next(n for n in numbered if n not in _calls)
-        self.jitted = jax.jit(plain)
-        _calls[plain.__name__] = self
+    def __init__(self, op: Op):
+        self.op, self.name = op, op.__name__
+        self._traced = Bounded(64)
 
     @property
-    def source(self):
-        return source_of(self.op._declared("backward"))
+    def source(self):  # pyright: ignore[reportIncompatibleVariableOverride]  (of other rules it is a constant)
+        return source_of(self.op.declared("backward"))
 
-    def expect(self, leaves):
-        """Remember the jaxpr that this call leaves: under an outer trace its equation holds this very object."""
-        inner = jaxprs.open_jaxpr(self.jitted.trace(*leaves).jaxpr)
-        self._meant[id(inner)] = inner
+    @property
+    def recomputes(self):  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.op._recompute is not None
 
-    def is_meant_by(self, eqn) -> bool:
-        """Whether the equation holds a jaxpr that a call left, and not a transformed one (by vmap, jvp, grad)."""
-        inner = jaxprs.open_jaxpr(jaxprs.inner_jaxpr(eqn))
-        return self._meant.get(id(inner)) is inner and self.op._backward is not None
+    def halves(self, avals: tuple, out_avals: tuple) -> _Halves:
+        """The halves for inputs and outputs of these types; traced anew where one of them has been declared anew."""
+        key = avals, jaxprs.trace_context(), self.op._forward, self.op._backward, self.op._recompute
+        return self._traced.get(key, lambda: self._halves(avals, out_avals), lambda halves: halves.call.is_closed)
 
-    def forward(self, eqn, values, active, keep=None):
-        arguments = dict(zip(self.op.arrays, jax.tree.unflatten(self.tree, values)))
-        pair = self._run("forward", jaxprs.here(), lambda forward: forward(**arguments, **self.statics))
-        if not isinstance(pair, tuple) or len(pair) != 2:
-            self._fail(
-                "forward", jaxprs.here(), f"returned {_described(pair)}; expected a pair: the value, and a dict of what the backward needs"
-            )
-        y, saved = pair
-        outputs, out_tree = jax.tree.flatten(y)
-        return self._checked("forward", jaxprs.here(), outputs, eqn), _Saved(saved, out_tree)
+    def _halves(self, avals: tuple, out_avals: tuple) -> _Halves:
+        raise NotImplementedError
 
-    def _checked(self, half, where, outputs, eqn):
+    def with_consts(self, number: int):
+        """The same call, with so many values that its formula closes over before the arguments."""
+        if not number:
+            return self
+        call = copy.copy(self)
+        call.consts = number
+        return call
+
+    def mapped(self, dims, out_dims, axis):
+        return MappedCall(self, dims, out_dims, axis)
+
+    def forward(self, eqn, values, active):
+        if any(active[: self.consts]):
+            self._closes_over("a value that is differentiated, for which its written backward gives no cotangent")
+        values = values[self.consts :]
+        halves = self.halves(tuple(map(jax.typeof, values)), tuple(v.aval for v in eqn.outvars))
+        try:
+            results = halves.call(*values)
+        except jax.errors.UnexpectedTracerError as error:
+            self._closes_over("a value that was computed in the function around it, which is over when its halves are run", error)
+        arrays = [RecomputeOnly(a) if only else a for a, only in zip(results[halves.n_out :], halves.recompute_only)]
+        return results[: halves.n_out], Saved(arrays, halves)
+
+    def _closes_over(self, what, cause=None) -> NoReturn:
+        raise RuleError(f"op {self.name}{here()} closes over {what}. Make it an argument of the op.") from cause
+
+    def recompute(self, record):
+        return record.saved.static.outputs_again(record.saved.arrays, record)
+
+    def backward(self, record, dys):
+        return [None] * self.consts + record.saved.static.pull_back(record.saved.arrays, dys, record.active[self.consts :], record)
+
+
+class OpCall(_Written):
+    """An op with its static arguments, the structure of its array arguments, and the settings under which it was called."""
+
+    def __init__(self, op: Op, statics: dict, tree, settings: jaxprs.Settings):
+        super().__init__(op)
+        self.statics, self.tree, self.settings = statics, tree, settings
+        self._formulas = Bounded(64)
+
+    def __call__(self, leaves):
+        key = tuple(map(jax.typeof, leaves)), jaxprs.trace_context()
+        call, out_tree = self._formulas.get(key, lambda: self._formula(key[0]), lambda made: made[0].is_closed)
+        return jax.tree.unflatten(out_tree, call(*leaves))
+
+    def arguments(self, leaves) -> dict:
+        """The op's arguments by name."""
+        return dict(zip(self.op.arrays, jax.tree.unflatten(self.tree, leaves))) | self.statics
+
+    def _formula(self, avals):
+        out_tree = None
+
+        def flat(*leaves):
+            nonlocal out_tree
+            arguments = self.arguments(leaves)
+            try:
+                outputs, out_tree = jax.tree.flatten(self.op.formula(**arguments))
+            except AttributeError as error:
+                if lists := [n for n in self.op.arrays if isinstance(arguments[n], list)]:
+                    got = ", ".join(f"{n} as an array, got a list" for n in lists)
+                    raise TypeError(f"{self.name}: expected {got}: convert with jnp.asarray") from error
+                raise
+            return outputs
+
+        return Call(flat, avals, self), out_tree
+
+    def is_written(self, active):
+        return self.op._backward is not None
+
+    def batched(self, axis, values, dims):
+        if self.op._vmap is None or self.consts:
+            return None
+        front = [x if d is None else jnp.moveaxis(x, d, 0) for x, d in zip(values, dims)]
+        is_mapped = jax.tree.unflatten(self.tree, [d is not None for d in dims])
+        with self.settings.applied():
+            y = self.op._vmap(axis.size, dict(zip(self.op.arrays, is_mapped)), **self.arguments(front))
+        return None if y is None else (outputs := jax.tree.leaves(y), [0] * len(outputs))
+
+    def _halves(self, avals, out_avals):
+        return _OpHalves(self, avals, out_avals)
+
+
+class _OpHalves(_Halves):
+    """As they were written. What was saved besides arrays (shapes, dtypes, None) stays here."""
+
+    def __init__(self, owner: OpCall, avals, out_avals):
+        super().__init__()
+        self.owner, place = owner, here()
+        self.out_tree: Any = None
+        self.saved_tree: Any = None
+        self.statics: list = []
+        self.types = [(a.shape, a.dtype) for a in out_avals]
+
+        def flat(*leaves):
+            pair = self._run("forward", place, lambda forward: forward(**owner.arguments(leaves)))
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                what = f"returned {_described(pair)}; expected a pair: the value, and a dict of what the backward needs"
+                self._fail("forward", place, what)
+            outputs, self.out_tree = jax.tree.flatten(pair[0])
+            saved, self.saved_tree = jax.tree.flatten(pair[1], is_leaf=lambda x: x is None)
+            self.statics = [None if _is_array(x) else (x,) for x in saved]
+            arrays = [x for x in saved if _is_array(x)]
+            self.recompute_only = [isinstance(x, RecomputeOnly) for x in arrays]
+            arrays = [x.array if isinstance(x, RecomputeOnly) else x for x in arrays]
+            self.n_out = len(outputs)
+            return [*self._checked("forward", place, outputs), *arrays]
+
+        with owner.settings.applied():
+            self.call = Call(flat, avals, _Half(f"{owner.name}_forward"), hands_through=True)
+
+    def _backward(self, array_avals, dy_avals, active, record):
+        places: list[int] = []
+
+        def flat(*present):
+            values = _spread(present, [i for i, a in enumerate((*array_avals, *dy_avals)) if a is not None], len(array_avals) + self.n_out)
+            dy = jax.tree.unflatten(self.out_tree, values[len(array_avals) :])
+            content = self._content(values)
+            if names := self.owner.op._recomputes:
+                content = content | after({n: content[n] for n in names}, values[len(array_avals) :])
+            dxs = self._flat(self._run("backward", record.where(), lambda backward: backward(content, dy)), record)
+            places[:] = [i for i, (dx, on) in enumerate(zip(dxs, active)) if on and dx is not None]
+            return [dxs[i] for i in places]
+
+        with self.owner.settings.applied():
+            return Call(flat, _present([*array_avals, *dy_avals]), _Half(f"{self.owner.name}_backward"), hands_through=True), places
+
+    def _recompute(self, array_avals, record):
+        def flat(*present):
+            content = self._content(_spread(present, [i for i, a in enumerate(array_avals) if a is not None], len(array_avals)))
+            y = self._run("recompute", record.where(), lambda recompute: recompute(content))
+            return self._checked("recompute", record.where(), jax.tree.leaves(y))
+
+        with self.owner.settings.applied():
+            return Call(flat, _present(array_avals), _Half(f"{self.owner.name}_recompute"), hands_through=True)
+
+    def _content(self, arrays):
+        """What the forward saved, as it returned it."""
+        arrays = iter(arrays)
+        return jax.tree.unflatten(self.saved_tree, [next(arrays) if s is None else s[0] for s in self.statics])
+
+    def _flat(self, dxs, record) -> list:
+        """The cotangents of the arguments, one for each flat array."""
+        tree = self.owner.tree
+        arguments = jax.tree.unflatten(tree, range(tree.num_leaves))
+        if not isinstance(dxs, tuple) or len(dxs) != len(arguments):
+            got = f"{len(dxs)} cotangents" if isinstance(dxs, tuple) else _described(dxs)
+            names = ", ".join(self.owner.op.arrays)
+            self._fail("backward", record.where(), f"returned {got}; expected a tuple of {len(arguments)}, one for each of {names}")
+        flat = [None] * tree.num_leaves
+        for argument, dx in zip(arguments, dxs):
+            if dx is not None and argument is not None:
+                indices, of_argument = jax.tree.flatten(argument)
+                for i, d in zip(indices, of_argument.flatten_up_to(dx)):
+                    flat[i] = d
+        return flat
+
+    def _checked(self, half, where, outputs):
         """The outputs, which must be of the types that the formula returns."""
-        expected = [(v.aval.shape, v.aval.dtype) for v in eqn.outvars]
-        if not all(map(jaxprs.is_arraylike, outputs)) or [(jnp.shape(o), jnp.result_type(o)) for o in outputs] != expected:
-            wanted = " and ".join(f"{dtype}{list(shape)}" for shape, dtype in expected)
+        if not all(map(jaxprs.is_arraylike, outputs)) or [(jnp.shape(o), jnp.result_type(o)) for o in outputs] != self.types:
+            wanted = " and ".join(f"{dtype}{list(shape)}" for shape, dtype in self.types)
             got = " and ".join(_described(o) for o in outputs)
             self._fail(half, where, f"returned the value {got}; the formula returns {wanted}")
         return outputs
 
-    @property
-    def makes_again(self):
-        return self.op._again is not None
-
-    def again(self, record):
-        y = self._run("again", record.where(), lambda again: again(record.saved.content))
-        return self._checked("again", record.where(), jax.tree.leaves(y), record.eqn)
-
-    def backward(self, record, dys, watch):
-        dy = jax.tree.unflatten(record.saved.out_tree, dys)
-        dxs = self._run("backward", record.where(), lambda backward: backward(record.saved.content, dy))
-        arguments = jax.tree.unflatten(self.tree, range(self.tree.num_leaves))
-        if not isinstance(dxs, tuple) or len(dxs) != len(arguments):
-            got = f"{len(dxs)} cotangents" if isinstance(dxs, tuple) else _described(dxs)
-            names = ", ".join(self.op.arrays)
-            self._fail("backward", record.where(), f"returned {got}; expected a tuple of {len(arguments)}, one for each of {names}")
-        flat = [None] * self.tree.num_leaves
-        for argument, dx in zip(arguments, dxs):
-            self._scatter(argument, dx, flat)
-        return flat
-
     def _run(self, half, where, call):
         """One half of the op, with its name on whatever goes wrong inside."""
         try:
-            return call(self.op._declared(half))
+            return call(self.owner.op.declared(half))
         except GradientError:
             raise
         except Exception as error:
             self._fail(half, where, f"raised {type(error).__name__}: {error}", error)
 
-    def _fail(self, half, where, what, cause=None):
-        raise RuleError(f"the {half} of {self.name}{where} {what}. It stands at {source_of(self.op._declared(half))}") from cause
+    def _fail(self, half, where, what, cause=None) -> NoReturn:
+        op = self.owner.op
+        raise RuleError(f"the {half} of {op.__name__}{where} {what}. It stands at {source_of(op.declared(half))}") from cause
 
-    def _scatter(self, argument, dx, flat):
-        """Put the leaves of a cotangent where the leaves of its argument stand."""
-        if dx is None or argument is None:
-            return
-        indices, tree = jax.tree.flatten(argument)
-        for i, d in zip(indices, tree.flatten_up_to(dx)):
-            flat[i] = d
+
+class MappedCall(_Written):
+    """A call under `vmap`: the same op, its halves mapped. Where an unmapped argument is differentiated, its formula is swept instead.
+
+    (The mapped backward would make that argument's cotangent for each example before they are summed.)
+    """
+
+    def __init__(self, call: _Written, dims, out_dims, axis):
+        super().__init__(call.op)
+        self.inner, self.axis = call, axis
+        self.consts, self.all_dims = call.consts, dims
+        self.dims, self.out_dims = dims[call.consts :], out_dims
+
+    def is_written(self, active):
+        of_consts = any(d is not None for d in self.all_dims[: self.consts])
+        unmapped = any(on and d is None for on, d in zip(active, self.all_dims))
+        return not of_consts and not unmapped and self.inner.is_written(active)
+
+    def _halves(self, avals, out_avals):
+        return _MappedHalves(self, avals, out_avals)
+
+    def unmapped(self, avals, dims) -> tuple:
+        """The types of one example."""
+        return tuple(a if a is None or d is None else mapped_aval(self.axis.size, d, a) for a, d in zip(avals, dims))
+
+
+class _MappedHalves(_Halves):
+    """Those of one example, mapped."""
+
+    def __init__(self, owner: MappedCall, avals, out_avals):
+        super().__init__()
+        self.owner = owner
+        example = owner.unmapped(avals, owner.dims)
+        find = lambda: owner.inner.halves(example, owner.unmapped(out_avals, owner.out_dims))
+        self.inner = found_under_axis(find, avals, owner.dims, owner.axis)
+        self.n_out, self.recompute_only = self.inner.n_out, self.inner.recompute_only
+        depends = self.inner.call.depends([d is not None for d in owner.dims], owner.axis.name)
+        self.saved_dims = [0 if d else None for d in depends[self.n_out :]]
+        self.call = self._mapped(self.inner.call, avals, owner.dims, [*owner.out_dims, *self.saved_dims])
+
+    def _mapped(self, call: Call, avals, dims, out_dims):
+        return Call(over_axis(call, dims, out_dims, self.owner.axis), avals, call.head, hands_through=True)
+
+    def _backward(self, array_avals, dy_avals, active, record):
+        of_arrays, of_dys = self.owner.unmapped(array_avals, self.saved_dims), self.owner.unmapped(dy_avals, self.owner.out_dims)
+        dims = [d for d, a in zip((*self.saved_dims, *self.owner.out_dims), (*array_avals, *dy_avals)) if a is not None]
+        avals, find = _present([*array_avals, *dy_avals]), lambda: self.inner.backward(of_arrays, of_dys, active, record)
+        call, places = found_under_axis(find, avals, dims, self.owner.axis)
+        return self._mapped(call, avals, dims, [self.owner.dims[i] for i in places]), places
+
+    def _recompute(self, array_avals, record):
+        dims, avals = [d for d, a in zip(self.saved_dims, array_avals) if a is not None], _present(array_avals)
+        find = lambda: self.inner.recompute(self.owner.unmapped(array_avals, self.saved_dims), record)
+        return self._mapped(found_under_axis(find, avals, dims, self.owner.axis), avals, dims, self.owner.out_dims)
+
+
+def op_of(rule: Rule) -> Op | None:
+    """The op whose call this is the rule of, if it is one."""
+    return rule.op if isinstance(rule, _Written) else None
 
 
 def _described(x) -> str:
@@ -266,51 +522,21 @@ def _described(x) -> str:
     return f"{jnp.result_type(x)}{list(jnp.shape(x))}" if jaxprs.is_arraylike(x) else f"a {type(x).__name__}"
 
 
-class _Saved:
-    """What an op's forward saved. A pytree: arrays are leaves; shapes, dtypes, booleans, None are kept aside."""
-
-    def __init__(self, content: Any, out_tree):
-        self.content, self.out_tree = content, out_tree
-
-
-class _Aside:
-    """Non-array parts of what was saved; equal only to itself."""
-
-    def __init__(self, tree, statics, out_tree):
-        self.tree, self.statics, self.out_tree = tree, statics, out_tree
-
-
 def _is_array(x) -> bool:
-    return isinstance(x, jax.Array | np.ndarray | np.generic | IfMadeAgain)
+    return isinstance(x, jax.Array | np.ndarray | np.generic | RecomputeOnly)
 
 
-def _flatten_saved(saved: _Saved):
-    leaves, tree = jax.tree.flatten(saved.content, is_leaf=lambda x: x is None)
-    statics = [None if _is_array(x) else (x,) for x in leaves]
-    return [x for x in leaves if _is_array(x)], _Aside(tree, statics, saved.out_tree)
+def _typeof(x):
+    return None if x is None else jax.typeof(x)
 
 
-def _unflatten_saved(aside: _Aside, arrays):
-    arrays = iter(arrays)
-    leaves = [next(arrays) if s is None else s[0] for s in aside.statics]
-    return _Saved(jax.tree.unflatten(aside.tree, leaves), aside.out_tree)
+def _present(values) -> list:
+    return [x for x in values if x is not None]
 
 
-jax.tree_util.register_pytree_node(_Saved, _flatten_saved, _unflatten_saved)
-
-
-def recognised(eqn) -> Rule | None:
-    """The op that a `jit` equation is a call of, if it is one."""
-    call = _calls.get(eqn.params["name"])
-    return call if call is not None and call.is_meant_by(eqn) else None
-
-
-def op_of(rule: Rule) -> Op | None:
-    """The op whose call this is the rule of, if it is one."""
-    return rule.op if isinstance(rule, _Call) else None
-
-
-def unrecognised(eqn) -> str | None:
-    """The name of the op whose call this was before vmap, jvp or grad changed it; also of an op without a backward."""
-    call = _calls.get(eqn.params["name"]) if eqn.primitive.name in ("jit", "pjit") else None
-    return call.name if call is not None and not call.is_meant_by(eqn) else None
+def _spread(values, places, length) -> list:
+    """The values at their places, None elsewhere."""
+    out = [None] * length
+    for i, x in zip(places, values):
+        out[i] = x
+    return out

@@ -1,20 +1,27 @@
 """Rules, and deltas at named places, replaced for one call: what `rules=` and `at=` of `bpjax.grad` mean."""
 
-import contextlib
 import difflib
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from . import jaxprs
-from .jaxprs import Program
-from .modules import Modules, inlined
-from .op import Op, op_of, unrecognised
+from ..program import jaxprs
+from ..program.jaxprs import Program
+from ..program.modules import Modules
+from ..program.places import place_of
+from ..program.straight import inlined
+from .hooks import Hook, unhooked
+from .op import MappedCall, Op, op_of
 from .rule import Equation
-from .sweep import Record, Rule, Wrapped, checked, source_of, substituted_rules
+from .sweep import Record, Rule, Wrapped, checked, source_of
 
 
-class Replacements:
+def replacements(rules: Mapping[Any, Callable] | None, at: Mapping[str, Callable] | None) -> tuple[Hook, ...]:
+    """The hook that these ask for, if they ask for anything."""
+    return (Replacements(rules, at),) if rules or at else ()
+
+
+class Replacements(Hook):
     """The user's `rules` and `at` for one call; which of them applied is known when the sweep is over."""
 
     def __init__(self, rules: Mapping[Any, Callable] | None, at: Mapping[str, Callable] | None):
@@ -31,20 +38,9 @@ class Replacements:
         self.applied_at: set = set()
         self.names_met: set[str] = set()
         self.places_met: set[str] = set()
+        self.wants_names = bool(self.at)
 
-    def __bool__(self):
-        return bool(self.rules or self.at)
-
-    @contextlib.contextmanager
-    def applied(self):
-        """Inside, a program that is run meets the replaced rules."""
-        if not self:
-            yield
-            return
-        with substituted_rules(self._substitute):
-            yield
-
-    def _substitute(self, eqn, rule: Rule) -> Rule:
+    def replace(self, eqn, rule):
         if eqn.primitive.name == "name" and self.at:
             place = eqn.params["name"]
             self.places_met.add(place)
@@ -52,14 +48,13 @@ class Replacements:
             return _Delta(rule, place, functions) if functions else rule
         if not self.rules:
             return rule
-        op = op_of(rule)
-        lost = unrecognised(eqn)
-        names = {eqn.primitive.name, op.__name__ if op else lost or jaxprs.function_name(eqn)} - {""}
+        op, name = op_of(rule), jaxprs.function_name(eqn)
+        names = {eqn.primitive.name, name} - {""}
         self.names_met |= names
-        if lost and any(isinstance(key, Op) and key.__name__ == lost for key in self.rules):
+        if isinstance(rule, MappedCall) and any(key is op for key in self.rules):
             raise ValueError(
-                f"rules=: F.{lost}{jaxprs.place_of(eqn)} stands under vmap or an inner derivative, where it is no longer the op that its "
-                f'rule is for. Give the rule by name, rules={{"{lost}": ...}}, and write it for what stands there.'
+                f"rules=: F.{name}{place_of(eqn)} stands under vmap, where its arrays are not those that its rule is for. "
+                f'Give the rule by name, rules={{"{name}": ...}}, and write it for what stands there.'
             )
         for key, backward in self.rules.items():
             if key is op or key in names:
@@ -72,19 +67,17 @@ class Replacements:
         self.applied_at.add(pattern)
         return self.at[pattern]
 
-    def prepare(self, prog: Program, owners: Mapping[Any, str]) -> Program:
+    def prepare(self, program: Program, owners: Mapping[Any, str]) -> Program:
         """Write the program out, each equation once, and name the outputs of modules that do not name them themselves."""
-        if not self:
-            return prog
-        self.names_met |= {name for eqn in jaxprs.every_equation_of(prog) if (name := jaxprs.function_name(eqn))}
-        prog = inlined(prog, self._is_replaced)
+        self.names_met |= {name for eqn in jaxprs.every_equation_of(program) if (name := jaxprs.function_name(eqn))}
+        program = inlined(program, self._is_replaced)
         if not self.at:
-            return prog
-        named = {e.params["name"] for e in jaxprs.every_equation_of(prog) if e.primitive.name == "name"}
-        return Modules(prog, owners).with_outputs_named(lambda module: None if module in named else module)
+            return program
+        named = {e.params["name"] for e in jaxprs.every_equation_of(program) if e.primitive.name == "name"}
+        return Modules(program, owners).with_outputs_named(lambda module: None if module in named else module)
 
     def _is_replaced(self, eqn) -> bool:
-        return bool({jaxprs.function_name(eqn), unrecognised(eqn)} & set(map(_shown, self.rules)))
+        return jaxprs.function_name(eqn) in set(map(_shown, self.rules))
 
     def demand_all(self) -> None:
         """Raise where a rule or a place met nothing: a name that is misspelt should not pass in silence."""
@@ -101,7 +94,7 @@ def _shown(key) -> str:
     return key.__name__ if isinstance(key, Op) else str(key)
 
 
-def _near(name: str, known: Sequence[str]) -> str:
+def _near(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
     if near:
         return f"Near it: {', '.join(near)}."
@@ -124,11 +117,11 @@ class ReplacedEquation(Equation):
         """What the equation's own rule makes of these cotangents, at these inputs (left out: at its own); None for inactive inputs."""
         eqn, active, rule = self._record.eqn, self._record.active, self._rule
         dxs: list = [None] * len(eqn.invars)
-        with substituted_rules(None):
+        with unhooked():
             if any(rule.active_outputs(eqn, active)):
                 _, saved = rule.forward(eqn, list(self.x if x is None else x), active)
                 own = Record(eqn, rule, active, self._record.place, saved)
-                dxs = checked(own, rule.backward(own, list(dys), None))
+                dxs = checked(own, rule.backward(own, list(dys)))
         return [jaxprs.zeros(v.aval) if on and dx is None else dx for v, on, dx in zip(eqn.invars, active, dxs)]
 
 
@@ -144,14 +137,14 @@ class _Replaced(Rule):
         self.rule, self.name, self._backward, self.number = rule, name, backward, number
         self.source = source_of(backward)
 
-    def forward(self, eqn, values, active, keep=None):
-        outputs = jaxprs.bind(eqn, values)
+    def forward(self, eqn, values, active):
+        outputs = jaxprs.evaluate(eqn, values)
         return outputs, (list(values), list(outputs))
 
-    def remember(self, eqn, values, outputs, active, saved):
+    def residuals(self, eqn, values, outputs, active, saved):
         return list(values), list(outputs)
 
-    def backward(self, record, dys, watch):
+    def backward(self, record, dys):
         out = self._backward(ReplacedEquation(record, self.rule, self.number, *record.saved), *dys)
         if isinstance(out, tuple | list) or sum(record.active) != 1:
             return out
@@ -165,7 +158,7 @@ class _Delta(Wrapped):
         super().__init__(rule)
         self.name, self.source, self.functions = f"at {place!r}", source_of(functions[0]), functions
 
-    def backward(self, record, dys, watch):
+    def backward(self, record, dys):
         (delta,) = dys
         for function in self.functions:
             delta = function(delta)

@@ -1,32 +1,45 @@
 """`bpjax.rule`: the backward of one of JAX's primitives, in a few lines, as its docstring shows."""
 
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import jaxprs
-from .again import IfMadeAgain
+from ..program import jaxprs
 from .errors import RuleError
+from .saved import RecomputeOnly
 from .sweep import RULES, Rule, source_of
 
 
 class Equation:
     """What a rule may look at: the kept inputs `x` and outputs `y`, parameters, types, activity, and where it stands."""
 
-    __slots__ = ("x", "y", "params", "in_avals", "out_avals", "active", "where")
+    __slots__ = ("x", "y", "params", "active", "where", "_eqn")
 
     def __init__(self, record, x, y):
-        eqn = record.eqn
+        self._eqn = eqn = record.eqn
         self.x, self.y = _Kept("x", x, record), _Kept("y", y, record)
         self.params, self.active, self.where = eqn.params, record.active, record.where
-        self.in_avals, self.out_avals = [v.aval for v in eqn.invars], [v.aval for v in eqn.outvars]
 
     def __getitem__(self, name: str) -> Any:
         return self.params[name]
 
+    @property
+    def in_avals(self) -> list:
+        """The types of the inputs."""
+        return [v.aval for v in self._eqn.invars]
+
+    @property
+    def out_avals(self) -> list:
+        """The types of the outputs."""
+        return [v.aval for v in self._eqn.outvars]
+
 
 class _Kept(tuple):
     """Arrays that were kept, None for those that were not; reading one that was not is an error."""
+
+    letter: str
+    record: Any
 
     def __new__(cls, letter, arrays, record):
         self = super().__new__(cls, arrays)
@@ -46,13 +59,14 @@ class _Kept(tuple):
 class PrimitiveRule(Rule):
     may_return_none = False
 
-    def __init__(self, name: str, backward: Callable, needs, again: bool = False):
-        self.name, self._backward, self._needs, self.makes_again = name, backward, needs, again
+    def __init__(self, name: str, backward: Callable, needs, recomputes: bool = False):
+        self.name, self._backward, self._needs, self.recomputes = name, backward, needs, recomputes
         self.source = source_of(backward)
+        self._wanted: dict[tuple, tuple] = {}
 
     def needs(self, active: Sequence[bool]) -> set[str]:
         """Names such as x0, y0 that the cotangents of the active inputs need; "x" and "y" stand for all."""
-        needs = self._needs
+        needs: Any = self._needs
         if callable(needs):
             needs = needs(active)
         elif not isinstance(needs, str):
@@ -62,25 +76,31 @@ class PrimitiveRule(Rule):
             raise RuleError(f"rule {self.name}: needs= names inputs x0, x1, ... and outputs y0, ...; got {wrong[0]!r}")
         return names
 
-    def forward(self, eqn, values, active, keep=None):
-        outputs = jaxprs.bind(eqn, values)
-        return outputs, self.remember(eqn, values, outputs, active, None)
+    def forward(self, eqn, values, active):
+        outputs = jaxprs.evaluate(eqn, values)
+        return outputs, self.residuals(eqn, values, outputs, active, None)
 
-    def remember(self, eqn, values, outputs, active, saved):
-        wanted = self.needs(active)
+    def residuals(self, eqn, values, outputs, active, saved):
+        key = tuple(active), len(values), len(outputs)
+        x, y = self._wanted.get(key) or self._wanted.setdefault(key, self._places(*key))
+        return _chosen(values, x), _chosen(outputs, y), [RecomputeOnly(v) for v in values] if self.recomputes else ()
 
-        def kept(letter, arrays):
-            return tuple(a if letter in wanted or f"{letter}{i}" in wanted else None for i, a in enumerate(arrays))
+    def _places(self, active, n_in, n_out) -> tuple:
+        """Which inputs and which outputs are needed."""
+        names = self.needs(active)
+        return tuple([letter in names or f"{letter}{i}" in names for i in range(n)] for letter, n in (("x", n_in), ("y", n_out)))
 
-        return kept("x", values), kept("y", outputs), [IfMadeAgain(v) for v in values if self.makes_again]
+    def recompute(self, record):
+        return jaxprs.evaluate(record.eqn, record.saved[2])
 
-    def again(self, record):
-        return jaxprs.bind(record.eqn, record.saved[2])
-
-    def backward(self, record, dys, watch):
+    def backward(self, record, dys):
         x, y, _ = record.saved
         out = self._backward(Equation(record, x, y), *dys)
         return (out,) if len(record.eqn.invars) == 1 and not isinstance(out, (tuple, list)) else out
+
+
+def _chosen(arrays, wanted) -> tuple:
+    return tuple([a if w else None for a, w in zip(arrays, wanted)])
 
 
 class _NoGradient(Rule):
@@ -93,7 +113,7 @@ class _NoGradient(Rule):
         return [False] * len(eqn.outvars)
 
 
-def rule(name: str, *, needs: str | Sequence[str] | Callable = "", again: bool = False) -> Callable:
+def rule(name: str, *, needs: str | Sequence[str] | Callable = "", recomputes: bool = False, again: bool | None = None) -> Callable:
     """Declare the backward of the primitive `name`, replacing what stood there before.
 
     Args:
@@ -101,8 +121,9 @@ def rule(name: str, *, needs: str | Sequence[str] | Callable = "", again: bool =
         needs: what to keep. A string of names, `"x0"` for the first input, `"y0"` for the first output, `"x"` or `"y"` for
             all of them; or a list with such a string for each input, used where that input is differentiated; or a
             function of the tuple that says which inputs are differentiated.
-        again: whether the output costs next to nothing, so that, where its inputs are made again on the way back, it is, too,
+        recomputes: whether the output costs next to nothing, so that, where its inputs are recomputed on the way back, it is, too,
             instead of being kept for whoever needs it.
+        again: the old name of `recomputes`.
 
     The decorated function takes an equation `eq` (`eq.x`, `eq.y`: what was kept; `eq["axes"]`: a parameter;
     `eq.in_avals`, `eq.out_avals`: types; `eq.active`; `eq.where()`: module and line, for errors) and the
@@ -117,8 +138,12 @@ def rule(name: str, *, needs: str | Sequence[str] | Callable = "", again: bool =
     1.0
     """
 
+    if again is not None:
+        warnings.warn("rule(again=) is now called recomputes=, and goes away in the next version", DeprecationWarning, stacklevel=2)
+        recomputes = again
+
     def declare(backward):
-        RULES[name] = PrimitiveRule(name, backward, needs, again)
+        RULES[name] = PrimitiveRule(name, backward, needs, recomputes)
         return backward
 
     return declare

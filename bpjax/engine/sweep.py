@@ -6,8 +6,6 @@
 Everything else in the engine is a use of these two.
 """
 
-import contextlib
-import contextvars
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,10 +13,14 @@ from typing import Any
 import jax
 from jax import lax
 
-from . import jaxprs
-from .again import Forgetting, Remembering
+from ..program import jaxprs
+from ..program.jaxprs import Literal, Program
+from ..program.places import Place, place_of, standing_at
+from ..program.straight import called, inside, straight
 from .errors import NoRuleError, RuleError
-from .jaxprs import Literal, Program
+from .hooks import hooks, look
+from .recompute import ElideResiduals, Rematerializer
+from .saved import Static
 
 
 class Rule:
@@ -28,29 +30,25 @@ class Rule:
     source = ""  # file:line of the rule, for blame
     may_return_none = True  # whether None may stand for a zero cotangent of an active input
     is_inlined = False  # whether it only stands for the equations inside
-    makes_again = False  # whether `again` gives the outputs from what was saved
+    recomputes = False  # whether `recompute` gives the outputs from what was saved
 
-    def resolve(self, eqn) -> "Rule":
-        """The rule that really applies to this equation."""
-        return self
-
-    def active_outputs(self, eqn, active: Sequence[bool]) -> list[bool]:
+    def active_outputs(self, eqn, active: Sequence[bool]) -> Sequence[bool]:
         """Which outputs depend differentiably on the active inputs."""
-        return [any(active) and jaxprs.is_differentiable(v.aval) for v in eqn.outvars]
+        return [jaxprs.is_differentiable(v.aval) for v in eqn.outvars] if any(active) else [False] * len(eqn.outvars)
 
-    def forward(self, eqn, values: Sequence[Any], active: Sequence[bool], keep: "Keep | None" = None) -> tuple[list, Any]:
+    def forward(self, eqn, values: Sequence[Any], active: Sequence[bool]) -> tuple[list, Any]:
         """The outputs, and a pytree of what the backward needs."""
         raise NotImplementedError
 
-    def remember(self, eqn, values: Sequence[Any], outputs: Sequence[Any], active: Sequence[bool], saved: Any) -> Any:
+    def residuals(self, eqn, values: Sequence[Any], outputs: Sequence[Any], active: Sequence[bool], saved: Any) -> Any:
         """What the backward needs, when the outputs are known already."""
         return saved
 
-    def again(self, record: "Record") -> list:
+    def recompute(self, record: "Record") -> list:
         """The outputs once more, made cheaply of what was saved, so that later equations need not keep them."""
         raise NotImplementedError
 
-    def backward(self, record: "Record", dys: Sequence[Any], watch: "Watch | None") -> Sequence[Any]:
+    def backward(self, record: "Record", dys: Sequence[Any]) -> Sequence[Any]:
         """From the cotangents of the outputs (None for outputs without one) those of the inputs (None for zero)."""
         raise NotImplementedError
 
@@ -64,14 +62,32 @@ class Wrapped(Rule):
     def active_outputs(self, eqn, active):
         return self.rule.active_outputs(eqn, active)
 
-    def forward(self, eqn, values, active, keep=None):
-        return self.rule.forward(eqn, values, active, keep)
+    def forward(self, eqn, values, active):
+        return self.rule.forward(eqn, values, active)
 
-    def remember(self, eqn, values, outputs, active, saved):
-        return self.rule.remember(eqn, values, outputs, active, saved)
+    def residuals(self, eqn, values, outputs, active, saved):
+        return self.rule.residuals(eqn, values, outputs, active, saved)
 
-    def backward(self, record, dys, watch):
-        return self.rule.backward(record, dys, watch)
+    def backward(self, record, dys):
+        return self.rule.backward(record, dys)
+
+
+class Inlined(Rule):
+    """A call that only stands for the equations inside it: `jit`, or what an op is without a written backward there."""
+
+    is_inlined = True
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def active_outputs(self, eqn, active):
+        return active_outputs(inside(eqn), active)
+
+    def forward(self, eqn, values, active):
+        return run(inside(eqn), values, active)
+
+    def backward(self, record, dys):
+        return sweep(record.saved, dys)
 
 
 RULES: dict[str, Rule] = {}
@@ -89,10 +105,10 @@ class _Refusal(Rule):
     def __init__(self, name: str):
         self.name = name
 
-    def forward(self, eqn, values, active, keep=None):
-        return jaxprs.bind(eqn, values), ()
+    def forward(self, eqn, values, active):
+        return jaxprs.evaluate(eqn, values), ()
 
-    def backward(self, record, dys, watch):
+    def backward(self, record, dys):
         what = f"primitive '{self.name}'"
         advice = f'Write one with @bpjax.rule("{self.name}", needs=...), or wrap the code in a jax.custom_vjp.'
         if _is_complex(record.eqn):
@@ -103,35 +119,30 @@ class _Refusal(Rule):
         raise NoRuleError(f"no backward rule for {what}{record.where()}. {advice}")
 
 
-_substitute: contextvars.ContextVar[Callable | None] = contextvars.ContextVar("substitute", default=None)
-
-
-@contextlib.contextmanager
-def substituted_rules(substitute: Callable[[Any, Rule], Rule] | None):
-    """Inside, every equation's rule is `substitute(eqn, rule)`; nested, the inner one is asked last. None: all are as written."""
-    outer = _substitute.get()
-    both = outer and substitute and (lambda eqn, rule: substitute(eqn, outer(eqn, rule)))
-    token = _substitute.set(both or substitute)
-    try:
-        yield
-    finally:
-        _substitute.reset(token)
+_INLINED_OP = Inlined("op")
 
 
 def _is_complex(eqn) -> bool:
-    return any(jax.numpy.issubdtype(v.aval.dtype, jax.numpy.complexfloating) for v in (*eqn.invars, *eqn.outvars))
+    return any(getattr(v.aval.dtype, "kind", "") == "c" for v in (*eqn.invars, *eqn.outvars))
 
 
-def rule_of(eqn) -> Rule:
+def rule_of(eqn, active: Sequence[bool] | None = None) -> Rule:
+    """The rule of an equation whose active inputs are these; left out, all that can be."""
     name = eqn.primitive.name
-    rule = RULES[name].resolve(eqn) if name in RULES and not _is_complex(eqn) else _Refusal(name)
+    if _is_complex(eqn):
+        rule: Rule = _Refusal(name)
+    elif name == "op":
+        rule = eqn.params["call"] if called(eqn, active) is None else _INLINED_OP
+    else:
+        rule = RULES.get(name) or _Refusal(name)
     if not rule.is_inlined and any(jaxprs.is_ref(v.aval) for v in eqn.invars):
         raise NoRuleError(
-            f"no gradient flows through a mutable reference ('{name}'{jaxprs.place_of(eqn)}). "
+            f"no gradient flows through a mutable reference ('{name}'{place_of(eqn)}). "
             "Keep the value in a scan's carry instead of a jax.new_ref, or write lax.stop_gradient of it there."
         )
-    substitute = _substitute.get()
-    return rule if substitute is None else substitute(eqn, rule)
+    for hook in hooks():
+        rule = hook.replace(eqn, rule)
+    return rule
 
 
 class Record:
@@ -139,7 +150,7 @@ class Record:
 
     __slots__ = ("eqn", "rule", "active", "place", "saved")
 
-    def __init__(self, eqn, rule: Rule, active: Sequence[bool], place: jaxprs.Place, saved: Any):
+    def __init__(self, eqn, rule: Rule, active: Sequence[bool], place: Place, saved: Any):
         self.eqn, self.rule, self.active, self.place, self.saved = eqn, rule, tuple(active), place, saved
 
     def with_saved(self, saved: Any) -> "Record":
@@ -161,44 +172,21 @@ class Tape:
 
     def __init__(self, program: Program, records: Sequence[Record], active_outputs: Sequence[bool], run: object):
         self.program, self.records, self.active_outputs, self.run = program, list(records), list(active_outputs), run
+        fixed = [(r.eqn, r.rule, r.active, r.place) for r in records]
+        self.skeleton = Static(program=program, fixed=fixed, active_outputs=active_outputs, run=run)
 
 
-class _Skeleton:
-    """A tape without its arrays; equal only to itself."""
-
-    def __init__(self, tape: Tape):
-        self.program, self.active_outputs, self.run = tape.program, tape.active_outputs, tape.run
-        self.records = [(r.eqn, r.rule, r.active, r.place) for r in tape.records]
-
-
-def _rebuild(skeleton: _Skeleton, saved) -> Tape:
-    records = [Record(*fixed, kept) for fixed, kept in zip(skeleton.records, saved)]
-    return Tape(skeleton.program, records, skeleton.active_outputs, skeleton.run)
+def _tape(skeleton: Static, saved) -> Tape:
+    records = [Record(eqn, rule, active, place, kept) for (eqn, rule, active, place), kept in zip(skeleton.fixed, saved)]
+    tape = Tape(skeleton.program, records, skeleton.active_outputs, skeleton.run)
+    tape.skeleton = skeleton
+    return tape
 
 
-jax.tree_util.register_pytree_node(Tape, lambda t: ([r.saved for r in t.records], _Skeleton(t)), _rebuild)
+jax.tree_util.register_pytree_node(Tape, lambda t: ([r.saved for r in t.records], t.skeleton), _tape)
 
 
-class Watch:
-    """Looks on during a sweep: `observe(record, dys, dxs)` may return a pytree of arrays to keep, in `found`.
-
-    Inside a scan what is found is stacked over the steps. Where no cotangent arrives dys are zero and dxs is None.
-    """
-
-    def __init__(self, observe: Callable):
-        self.observe = observe
-        self.found: list[tuple[Record, Any]] = []
-
-    def look(self, record: "Record", dys: Sequence[Any], dxs: Sequence[Any] | None) -> None:
-        seen = self.observe(record, dys, dxs)
-        if seen is not None:
-            self.found.append((record, seen))
-
-    def inner(self) -> "Watch":
-        return Watch(self.observe)
-
-
-class Keep:
+class PolicySaved:
     """Outputs of equations that a checkpoint policy keeps, in the order in which they are met."""
 
     def __init__(self, policy: Callable, given: Sequence[Any] | None = None):
@@ -212,45 +200,58 @@ class Keep:
         return outputs
 
 
-def run(program: Program, values: Sequence[Any], active: Sequence[bool] = (), keep: Keep | None = None) -> tuple[list, Tape]:
+def run(program: Program, values: Sequence[Any], active: Sequence[bool] = (), policy: PolicySaved | None = None) -> tuple[list, Tape]:
     """Evaluate the program; record each equation that depends on an active input and that an output depends on."""
     env = dict(zip(program.invars, values))
-    is_active = dict(zip(program.invars, active))
 
     def read(atom):
         return jaxprs.literal(atom) if isinstance(atom, Literal) else env[atom]
 
-    def activity(atom):
-        return not isinstance(atom, Literal) and is_active.get(atom, False)
-
     records: list[Record] = []
-    forgetting = Forgetting(this := object())
-    for eqn in live(program):
-        inputs, actives = [read(v) for v in eqn.invars], [activity(v) for v in eqn.invars]
-        rule = rule_of(eqn) if any(actives) else None
-        out_active = rule.active_outputs(eqn, actives) if rule else []
-        is_recorded = any(out_active)
-        if is_recorded:
-            place = jaxprs.place_of(eqn)
-            with jaxprs.at_source_of(eqn):
-                outputs, saved = rule.forward(eqn, inputs, actives, keep)
-        else:
+    elided = ElideResiduals(this := object())
+    outvars, active_out, steps = _plan(program, active)
+    for eqn, rule, actives in steps:
+        inputs, place, saved = [read(v) for v in eqn.invars], place_of(eqn), None
+        if rule is None:
             outputs = jaxprs.bind(eqn, inputs)
-        if keep is not None and jaxprs.is_saved(keep.policy, eqn):
-            outputs = keep.exchange(outputs)
-            if is_recorded:
-                saved = rule.remember(eqn, inputs, outputs, actives, saved)
-        if is_recorded:
-            saved, is_enough = forgetting.without(saved)
+        else:
+            with standing_at(eqn):
+                outputs, saved = rule.forward(eqn, inputs, actives)
+        if policy is not None and jaxprs.is_saved(policy.policy, eqn):
+            outputs = policy.exchange(outputs)
+            if rule is not None:
+                saved = rule.residuals(eqn, inputs, outputs, actives, saved)
+        if rule is not None:
+            saved, is_enough = elided.without(saved)
             records.append(Record(eqn, rule, actives, place, saved))
-            if rule.makes_again and is_enough:
-                forgetting.offer(len(records) - 1, outputs)
+            if rule.recomputes and is_enough:
+                elided.offer(len(records) - 1, outputs)
         env.update(zip(eqn.outvars, outputs))
-        is_active.update(zip(eqn.outvars, out_active))
-    return [read(v) for v in program.outvars], Tape(program, records, [activity(v) for v in program.outvars], this)
+    return [read(v) for v in outvars], Tape(program._replace(outvars=outvars), records, active_out, this)
 
 
-def sweep(tape: Tape, cotangents: Sequence[Any], watch: Watch | None = None) -> list:
+def _plan(program: Program, active: Sequence[bool]) -> tuple[Sequence[Any], list[bool], list[tuple]]:
+    """The straight program: its outputs, which of them are active, and each equation with its rule (None: it is just run) and activity."""
+    is_active = {v for v, a in zip(program.invars, active) if a}
+    steps: list[tuple] = []
+
+    def stands_for(eqn):
+        actives = tuple([not isinstance(v, Literal) and v in is_active for v in eqn.invars])
+        rule = None
+        if any(actives):
+            rule = rule_of(eqn, actives)
+            if rule.is_inlined:
+                return inside(eqn)
+            out = rule.active_outputs(eqn, actives)
+            rule = rule if any(out) else None
+            is_active.update(v for v, a in zip(eqn.outvars, out) if a)
+        steps.append((eqn, rule, actives))
+
+    outvars = straight(jaxprs.with_live_equations(program), stands_for).outvars
+    return outvars, [not isinstance(v, Literal) and v in is_active for v in outvars], steps
+
+
+def sweep(tape: Tape, cotangents: Sequence[Any]) -> list:
     """The cotangents of the program's inputs from those of its outputs; None stands for zero, in and out."""
     ct: dict[Any, Any] = {}
 
@@ -261,17 +262,20 @@ def sweep(tape: Tape, cotangents: Sequence[Any], watch: Watch | None = None) -> 
     for var, d, is_active in zip(tape.program.outvars, cotangents, tape.active_outputs):
         if is_active:
             add(var, d)
-    remembering = Remembering(tape.run, tape.records)
+    rematerializer = Rematerializer(tape.run, tape.records)
     for number, record in reversed(list(enumerate(tape.records))):
         eqn = record.eqn
         dys = [ct.pop(v, None) for v in eqn.outvars]
         if all(dy is None for dy in dys):
-            if watch is not None:
-                watch.look(record, _completed(record, dys), None)
+            if hooks():
+                look(record, _completed(record, dys), None)
             continue
         dys = _completed(record, dys)
-        dxs = _pull_back(remembering.whole(record, dys), dys, watch)
-        remembering.forget(number)
+        record = rematerializer.whole(record, dys)
+        with standing_at(eqn):
+            dxs = checked(record, record.rule.backward(record, dys))
+            look(record, dys, dxs)
+        rematerializer.forget(number)
         for var, dx, is_active in zip(eqn.invars, dxs, record.active):
             if is_active:
                 add(var, dx)
@@ -284,28 +288,9 @@ def active_outputs(program: Program, active: Sequence[bool]) -> list[bool]:
     for eqn in program.eqns:
         actives = [not isinstance(v, Literal) and v in is_active for v in eqn.invars]
         if any(actives):
-            out = rule_of(eqn).active_outputs(eqn, actives)
+            out = rule_of(eqn, actives).active_outputs(eqn, actives)
             is_active.update(v for v, a in zip(eqn.outvars, out) if a)
     return [not isinstance(v, Literal) and v in is_active for v in program.outvars]
-
-
-def live(program: Program) -> list:
-    """The equations that an output depends on, or that have an effect."""
-    used = {v for v in program.outvars if not isinstance(v, Literal)}
-    live = []
-    for eqn in reversed(program.eqns):
-        if eqn.effects or any(v in used for v in eqn.outvars):
-            live.append(eqn)
-            used.update(v for v in eqn.invars if not isinstance(v, Literal))
-    return live[::-1]
-
-
-def _pull_back(record: Record, dys: Sequence[Any], watch: Watch | None) -> list:
-    with jaxprs.at_source_of(record.eqn):
-        dxs = checked(record, record.rule.backward(record, dys, watch))
-        if watch is not None:
-            watch.look(record, dys, dxs)
-    return dxs
 
 
 def _completed(record: Record, dys: Sequence[Any]) -> list:
@@ -337,7 +322,8 @@ def checked(record: Record, dxs) -> list:
             if not record.rule.may_return_none:
                 fail(f"returned None for input {i}, a floating array that is differentiated; return zeros if its gradient is zero.")
         else:
-            expected, got = (var.aval.shape, var.aval.dtype), (jax.numpy.shape(dx), jax.numpy.result_type(dx))
+            aval = dx if isinstance(dx, jax.Array) else jax.typeof(dx)
+            expected, got = (var.aval.shape, var.aval.dtype), (aval.shape, aval.dtype)
             if expected[0] != got[0]:
                 fail(f"returned shape {got[0]} for input {i}; expected {expected[0]}, the input's own shape.")
             if expected[1] != got[1]:

@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import IfMadeAgain, op
-from .checks import at_least_float32, floating, one_dtype, refuse
-from .masks import pack, unpack
-from .normal import Phi, phi
-from .reduction import unbroadcast
+from ..engine import op
+from ._shared.checks import at_least_float32, floating, one_dtype, refuse
+from ._shared.masks import pack, unpack
+from ._shared.normal import Phi, phi
+from ._shared.recipes import from_input, from_mask, from_output
+from ._shared.reduction import unbroadcast
 
 
 @op
@@ -28,16 +29,10 @@ def sigmoid(input):
     return lax.logistic(at_least_float32(input.astype(dtype))).astype(dtype)
 
 
-@sigmoid.def_forward
-def _(input):
-    y = sigmoid.formula(input)
-    return y, {"y": y}
-
-
-@sigmoid.def_backward
-def _(saved, dy):
-    y = at_least_float32(saved["y"])
-    return ((y * (1 - y) * dy).astype(dy.dtype),)
+@from_output(sigmoid)
+def _(y):
+    y = at_least_float32(y)
+    return y * (1 - y)
 
 
 @op
@@ -56,16 +51,9 @@ def tanh(input):
     return jnp.tanh(input)
 
 
-@tanh.def_forward
-def _(input):
-    y = jnp.tanh(input)
-    return y, {"y": y}
-
-
-@tanh.def_backward
-def _(saved, dy):
-    y = saved["y"]
-    return ((1 - y) * (1 + y) * dy,)
+@from_output(tanh)
+def _(y):
+    return (1 - y) * (1 + y)
 
 
 @op(static=("beta", "threshold"))
@@ -184,19 +172,9 @@ def relu(input, inplace=False):
     return jnp.where(input <= 0, 0, input)  # NaN stays NaN
 
 
-@relu.def_forward
-def _(input, inplace):
-    return relu.formula(input), {"off": pack(input <= 0), "x": IfMadeAgain(input)}
-
-
-@relu.def_backward
-def _(saved, dy):
-    return (_zero_where(saved["off"], dy),)
-
-
-@relu.def_again
-def _(saved):
-    return relu.formula(saved["x"])
+@from_mask(relu, recompute=True)
+def _(x):
+    return x <= 0
 
 
 @op(static=("threshold", "value", "inplace"))
@@ -216,15 +194,9 @@ def threshold(input, threshold, value, inplace=False):
     return jnp.where(input <= threshold, value, input).astype(input.dtype)
 
 
-@threshold.def_forward
-def _(input, threshold, value, inplace):
-    off = input <= threshold
-    return jnp.where(off, value, input).astype(input.dtype), {"off": pack(off)}
-
-
-@threshold.def_backward
-def _(saved, dy):
-    return (_zero_where(saved["off"], dy),)
+@from_mask(threshold)
+def _(x, threshold):
+    return x <= threshold
 
 
 @op(static=("min_val", "max_val", "inplace"))
@@ -243,14 +215,9 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     return _clipped("hardtanh", input, min_val, max_val)
 
 
-@hardtanh.def_forward
-def _(input, min_val, max_val, inplace):
-    return hardtanh.formula(input, min_val, max_val), {"off": pack((input <= min_val) | (input >= max_val))}
-
-
-@hardtanh.def_backward
-def _(saved, dy):
-    return (_zero_where(saved["off"], dy),)
+@from_mask(hardtanh)
+def _(x, min_val, max_val):
+    return (x <= min_val) | (x >= max_val)
 
 
 @op(static=("inplace",))
@@ -269,19 +236,9 @@ def relu6(input, inplace=False):
     return _clipped("relu6", input, 0.0, 6.0)
 
 
-@relu6.def_forward
-def _(input, inplace):
-    return relu6.formula(input), {"off": pack((input <= 0) | (input >= 6)), "x": IfMadeAgain(input)}
-
-
-@relu6.def_backward
-def _(saved, dy):
-    return (_zero_where(saved["off"], dy),)
-
-
-@relu6.def_again
-def _(saved):
-    return relu6.formula(saved["x"])
+@from_mask(relu6, recompute=True)
+def _(x):
+    return (x <= 0) | (x >= 6)
 
 
 @op(static=("inplace",))
@@ -309,7 +266,7 @@ def _(input, inplace):
 
 @hardsigmoid.def_backward
 def _(saved, dy):
-    return (_zero_where(saved["off"], dy / 6),)
+    return (jnp.where(unpack(saved["off"], dy.shape), 0, dy / 6),)
 
 
 @op(static=("lambd",))
@@ -329,14 +286,9 @@ def hardshrink(input, lambd=0.5):
     return jnp.where(jnp.abs(input) <= lambd, 0, input)
 
 
-@hardshrink.def_forward
-def _(input, lambd):
-    return hardshrink.formula(input, lambd), {"off": pack(jnp.abs(input) <= lambd)}
-
-
-@hardshrink.def_backward
-def _(saved, dy):
-    return (_zero_where(saved["off"], dy),)
+@from_mask(hardshrink)
+def _(x, lambd):
+    return jnp.abs(x) <= lambd
 
 
 @op(static=("lambd",))
@@ -357,14 +309,9 @@ def softshrink(input, lambd=0.5):
     return jnp.where(jnp.abs(input) <= lambd, 0, input - lambd * jnp.sign(input))
 
 
-@softshrink.def_forward
-def _(input, lambd):
-    return softshrink.formula(input, lambd), {"off": pack(jnp.abs(input) <= lambd)}
-
-
-@softshrink.def_backward
-def _(saved, dy):
-    return (_zero_where(saved["off"], dy),)
+@from_mask(softshrink)
+def _(x, lambd):
+    return jnp.abs(x) <= lambd
 
 
 @op(static=("negative_slope", "inplace"))
@@ -384,23 +331,9 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
     return jnp.where(input > 0, input, negative_slope * input)
 
 
-@leaky_relu.def_forward
-def _(input, negative_slope, inplace):
-    return leaky_relu.formula(input, negative_slope), {"on": pack(input > 0), "a": negative_slope, "x": IfMadeAgain(input)}
-
-
-@leaky_relu.def_backward
-def _(saved, dy):
-    return (_sloped(saved, dy),)
-
-
-@leaky_relu.def_again
-def _(saved):
-    return leaky_relu.formula(saved["x"], saved["a"])
-
-
-def _sloped(saved, dy):
-    return jnp.where(unpack(saved["on"], dy.shape), dy, saved["a"] * dy)
+@from_mask(leaky_relu, factor="negative_slope", recompute=True)
+def _(x):
+    return ~(x > 0)  # NaN is cut off, too
 
 
 @op
@@ -434,6 +367,13 @@ def _(saved, dy):
     x, w = saved["x"], _by_channel(saved["w"], saved["x"])
     dw = unbroadcast(jnp.where(x > 0, 0, x) * dy, w)
     return jnp.where(x > 0, dy, w * dy), dw.reshape(saved["w"].shape)
+
+
+@prelu.def_vmap
+def _(size, mapped, input, weight):
+    if mapped["weight"]:
+        return None
+    return prelu(input, weight) if weight.size == 1 else prelu(input.reshape(-1, *input.shape[2:]), weight).reshape(input.shape)
 
 
 def _by_channel(w, x):
@@ -475,7 +415,9 @@ def _(input, lower, upper, training, inplace, rng):
 
 @rrelu.def_backward
 def _(saved, dy):
-    return _sloped(saved, dy) if saved["slopes"] is None else saved["slopes"] * dy, None
+    if saved["slopes"] is not None:
+        return saved["slopes"] * dy, None
+    return jnp.where(unpack(saved["on"], dy.shape), dy, saved["a"] * dy), None
 
 
 def _drawn_slopes(x, lower, upper, rng):
@@ -534,16 +476,9 @@ def celu(input, alpha=1.0, inplace=False):
     return _exponential_below(input, alpha, rate=1 / alpha)
 
 
-@celu.def_forward
-def _(input, alpha, inplace):
-    y = celu.formula(input, alpha)
-    return y, {"y": y, "alpha": alpha}
-
-
-@celu.def_backward
-def _(saved, dy):
-    y = saved["y"]
-    return (jnp.where(y > 0, dy, (y / saved["alpha"] + 1) * dy),)
+@from_output(celu)
+def _(y, alpha):
+    return jnp.where(y > 0, 1, y / alpha + 1)
 
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
@@ -567,16 +502,9 @@ def selu(input, inplace=False):
     return _exponential_below(input, _SELU_SCALE * _SELU_ALPHA, above=_SELU_SCALE)
 
 
-@selu.def_forward
-def _(input, inplace):
-    y = selu.formula(input)
-    return y, {"y": y}
-
-
-@selu.def_backward
-def _(saved, dy):
-    y = saved["y"]
-    return (jnp.where(y > 0, _SELU_SCALE, y + _SELU_SCALE * _SELU_ALPHA) * dy,)
+@from_output(selu)
+def _(y):
+    return jnp.where(y > 0, _SELU_SCALE, y + _SELU_SCALE * _SELU_ALPHA)
 
 
 def _exponential_below(x, alpha, rate=1, above=1):
@@ -593,7 +521,7 @@ def gelu(input, approximate="none"):
 
     Shapes: any, kept.
     Backward: dx = (Φ(x) + x φ(x)) dy, φ = Φ' the density; with "tanh", φ is the derivative of the approximation. Only x is kept, and the
-    derivative recomputed from it, behind a barrier: without it XLA would merge the recomputation with the forward and keep more.
+    derivative recomputed from it once dy is there: before, XLA would merge the recomputation with the forward and keep more.
     Errors: ValueError for another `approximate`; TypeError for what is not floating point.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.gelu.html
 
@@ -607,22 +535,10 @@ def gelu(input, approximate="none"):
     return (x * Phi(x, approximate)).astype(input.dtype)
 
 
-@gelu.def_forward
-def _(input, approximate):
-    return gelu.formula(input, approximate), {"x": input, "approximate": approximate}
-
-
-@gelu.def_backward
-def _(saved, dy):
-    x, dy = lax.optimization_barrier((saved["x"], dy))
-    approximate = saved["approximate"]
+@from_input(gelu)
+def _(x, approximate):
     x = at_least_float32(x)
-    return (((Phi(x, approximate) + x * phi(x, approximate)) * dy).astype(dy.dtype),)
-
-
-@gelu.def_again
-def _(saved):
-    return gelu.formula(saved["x"], saved["approximate"])
+    return Phi(x, approximate) + x * phi(x, approximate)
 
 
 @op(static=("inplace",))
@@ -630,7 +546,7 @@ def silu(input, inplace=False):
     """y = x σ(x), σ the sigmoid.
 
     Shapes: any, kept. `inplace` is accepted and means nothing here.
-    Backward: dx = σ(x) (1 + x (1 - σ(x))) dy, recomputed from x behind a barrier (see `gelu`).
+    Backward: dx = σ(x) (1 + x (1 - σ(x))) dy, recomputed from x once dy is there (see `gelu`).
     Errors: TypeError for what is not floating point.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.silu.html
 
@@ -643,22 +559,11 @@ def silu(input, inplace=False):
     return (x * lax.logistic(x)).astype(input.dtype)
 
 
-@silu.def_forward
-def _(input, inplace):
-    return silu.formula(input), {"x": input}
-
-
-@silu.def_backward
-def _(saved, dy):
-    x, dy = lax.optimization_barrier((saved["x"], dy))
+@from_input(silu)
+def _(x):
     x = at_least_float32(x)
     s = lax.logistic(x)
-    return ((s * (1 + x * (1 - s)) * dy).astype(dy.dtype),)
-
-
-@silu.def_again
-def _(saved):
-    return silu.formula(saved["x"])
+    return s * (1 + x * (1 - s))
 
 
 @op
@@ -666,7 +571,7 @@ def logsigmoid(input):
     """y = log σ(x), σ the sigmoid.
 
     Shapes: any, kept.
-    Backward: dx = σ(-x) dy, recomputed from x behind a barrier (see `gelu`).
+    Backward: dx = σ(-x) dy, recomputed from x once dy is there (see `gelu`).
     Errors: TypeError for what is not floating point.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.logsigmoid.html
 
@@ -678,20 +583,9 @@ def logsigmoid(input):
     return -jnp.logaddexp(-at_least_float32(input), 0).astype(input.dtype)
 
 
-@logsigmoid.def_forward
-def _(input):
-    return logsigmoid.formula(input), {"x": input}
-
-
-@logsigmoid.def_backward
-def _(saved, dy):
-    x, dy = lax.optimization_barrier((saved["x"], dy))
-    return ((lax.logistic(-at_least_float32(x)) * dy).astype(dy.dtype),)
-
-
-@logsigmoid.def_again
-def _(saved):
-    return logsigmoid.formula(saved["x"])
+@from_input(logsigmoid)
+def _(x):
+    return lax.logistic(-at_least_float32(x))
 
 
 @op(static=("inplace",))
@@ -699,7 +593,7 @@ def mish(input, inplace=False):
     """y = x tanh(softplus(x)).
 
     Shapes: any, kept. `inplace` is accepted and means nothing here.
-    Backward: dx = (t + x (1 - t²) σ(x)) dy, t = tanh(softplus(x)), recomputed from x behind a barrier (see `gelu`).
+    Backward: dx = (t + x (1 - t²) σ(x)) dy, t = tanh(softplus(x)), recomputed from x once dy is there (see `gelu`).
     Errors: TypeError for what is not floating point.
     Source: https://arxiv.org/abs/1908.08681, https://pytorch.org/docs/stable/generated/torch.nn.functional.mish.html
 
@@ -712,22 +606,11 @@ def mish(input, inplace=False):
     return (x * jnp.tanh(jnp.logaddexp(x, 0))).astype(input.dtype)
 
 
-@mish.def_forward
-def _(input, inplace):
-    return mish.formula(input), {"x": input}
-
-
-@mish.def_backward
-def _(saved, dy):
-    x, dy = lax.optimization_barrier((saved["x"], dy))
+@from_input(mish)
+def _(x):
     x = at_least_float32(x)
     t = jnp.tanh(jnp.logaddexp(x, 0))
-    return (((t + x * (1 - t) * (1 + t) * lax.logistic(x)) * dy).astype(dy.dtype),)
-
-
-@mish.def_again
-def _(saved):
-    return mish.formula(saved["x"])
+    return t + x * (1 - t) * (1 + t) * lax.logistic(x)
 
 
 @op(static=("inplace",))
@@ -735,7 +618,7 @@ def hardswish(input, inplace=False):
     """y = x h(x), h the `hardsigmoid`: 0 for x <= -3, x for x >= 3; derivative 0 at -3 and 1 at 3.
 
     Shapes: any, kept. `inplace` is accepted and means nothing here.
-    Backward: dx = (x / 3 + 1/2) dy where -3 < x < 3; 0 below and dy above. Recomputed from x behind a barrier (see `gelu`).
+    Backward: dx = (x / 3 + 1/2) dy where -3 < x < 3; 0 below and dy above. Recomputed from x once dy is there (see `gelu`).
     Errors: TypeError for what is not floating point.
     Source: https://arxiv.org/abs/1905.02244, https://pytorch.org/docs/stable/generated/torch.nn.functional.hardswish.html
 
@@ -754,14 +637,14 @@ def _(input, inplace):
     return hardswish.formula(input), {"x": input}
 
 
-@hardswish.def_backward
+@hardswish.def_backward(recomputes="x")
 def _(saved, dy):
-    x, dy = lax.optimization_barrier((saved["x"], dy))
+    x = saved["x"]
     x = at_least_float32(x)
     return (jnp.where(x <= -3, 0, jnp.where(x >= 3, dy, (x / 3 + 0.5) * dy)).astype(dy.dtype),)
 
 
-@hardswish.def_again
+@hardswish.def_recompute
 def _(saved):
     return hardswish.formula(saved["x"])
 
@@ -771,7 +654,7 @@ def glu(input, dim=-1):
     """y = a σ(b), a and b being the halves of x along `dim`, σ the sigmoid.
 
     Shapes: (*, 2 n, *) -> (*, n, *).
-    Backward: da = σ(b) dy;  db = a σ(b) (1 - σ(b)) dy, recomputed from x behind a barrier (see `gelu`).
+    Backward: da = σ(b) dy;  db = a σ(b) (1 - σ(b)) dy, recomputed from x once dy is there (see `gelu`).
     Errors: ValueError where `dim` is no axis, or its size is odd; TypeError for what is not floating point.
     Source: https://arxiv.org/abs/1612.08083, https://pytorch.org/docs/stable/generated/torch.nn.functional.glu.html
 
@@ -791,15 +674,15 @@ def _(input, dim):
     return glu.formula(input, dim), {"x": input, "dim": dim}
 
 
-@glu.def_backward
+@glu.def_backward(recomputes="x")
 def _(saved, dy):
-    x, dy = lax.optimization_barrier((saved["x"], dy))
+    x = saved["x"]
     a, b = jnp.split(at_least_float32(x), 2, saved["dim"])
     s = lax.logistic(b)
     return (jnp.concatenate([s * dy, a * s * (1 - s) * dy], saved["dim"]).astype(x.dtype),)
 
 
-@glu.def_again
+@glu.def_recompute
 def _(saved):
     return glu.formula(saved["x"], saved["dim"])
 
@@ -821,8 +704,3 @@ def _clipped(name, x, low, high):
         jnp.issubdtype(x.dtype, jnp.unsignedinteger) and min(low, high) < 0 and f"{x.dtype} has no negative limits, got {low} and {high}",
     )
     return jnp.where(x <= low, low, jnp.where(x >= high, high, x)).astype(x.dtype)  # NaN stays NaN
-
-
-def _zero_where(off, dy):
-    """The cotangent with 0 where the packed mask says so."""
-    return jnp.where(unpack(off, dy.shape), 0, dy)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..engine import op
-from .checks import at_least_float32, floating, one_dtype, refuse
-from .windows import Windows, check_image, exactly, fitted, kept, largest, places, put_back, spread, sums
+from ._shared.checks import at_least_float32, floating, one_dtype, refuse
+from ._shared.windows import Windows, check_image, exactly, fitted, kept, largest, places, put_back, spread, sums
 
 
 @op(static=("output_size",))
@@ -66,20 +66,21 @@ def _adaptive_avg_pool(name, n, input, output_size):
     return (sums(at_least_float32(input), axes) / count).astype(input.dtype), axes, count
 
 
-def _own_backward_of_adaptive_avg_pool(adaptive_avg_pool, n):
-    @adaptive_avg_pool.def_forward
-    def _(input, output_size):
-        y, axes, count = _adaptive_avg_pool(adaptive_avg_pool.__name__, n, input, output_size)
-        return y, {"axes": axes, "count": count}
-
-    @adaptive_avg_pool.def_backward
-    def _(saved, dy):
-        return (spread(at_least_float32(dy) / saved["count"], saved["axes"]).astype(dy.dtype),)
+adaptive_avg_pool1d.def_forward(lambda **arguments: _adaptive_avg_pool_forward("adaptive_avg_pool1d", 1, **arguments))
+adaptive_avg_pool2d.def_forward(lambda **arguments: _adaptive_avg_pool_forward("adaptive_avg_pool2d", 2, **arguments))
+adaptive_avg_pool3d.def_forward(lambda **arguments: _adaptive_avg_pool_forward("adaptive_avg_pool3d", 3, **arguments))
 
 
-_own_backward_of_adaptive_avg_pool(adaptive_avg_pool1d, 1)
-_own_backward_of_adaptive_avg_pool(adaptive_avg_pool2d, 2)
-_own_backward_of_adaptive_avg_pool(adaptive_avg_pool3d, 3)
+def _adaptive_avg_pool_forward(name, n, input, output_size):
+    y, axes, count = _adaptive_avg_pool(name, n, input, output_size)
+    return y, {"axes": axes, "count": count}
+
+
+@adaptive_avg_pool1d.def_backward
+@adaptive_avg_pool2d.def_backward
+@adaptive_avg_pool3d.def_backward
+def _(saved, dy):
+    return (spread(at_least_float32(dy) / saved["count"], saved["axes"]).astype(dy.dtype),)
 
 
 @op(static=("output_size", "return_indices"))
@@ -138,21 +139,22 @@ def _adaptive_max_pool(name, n, input, output_size, return_indices):
     return (y, places(tap, axes)) if return_indices else y, tap, axes
 
 
-def _own_backward_of_adaptive_max_pool(adaptive_max_pool, n):
-    @adaptive_max_pool.def_forward
-    def _(input, output_size, return_indices):
-        value, tap, axes = _adaptive_max_pool(adaptive_max_pool.__name__, n, input, output_size, return_indices)
-        return value, {"tap": kept(tap, axes), "axes": axes}
-
-    @adaptive_max_pool.def_backward
-    def _(saved, dy):
-        dy = dy[0] if isinstance(dy, tuple) else dy  # a pair where the indices are returned
-        return (put_back(dy, saved["tap"], saved["axes"]),)
+adaptive_max_pool1d.def_forward(lambda **arguments: _adaptive_max_pool_forward("adaptive_max_pool1d", 1, **arguments))
+adaptive_max_pool2d.def_forward(lambda **arguments: _adaptive_max_pool_forward("adaptive_max_pool2d", 2, **arguments))
+adaptive_max_pool3d.def_forward(lambda **arguments: _adaptive_max_pool_forward("adaptive_max_pool3d", 3, **arguments))
 
 
-_own_backward_of_adaptive_max_pool(adaptive_max_pool1d, 1)
-_own_backward_of_adaptive_max_pool(adaptive_max_pool2d, 2)
-_own_backward_of_adaptive_max_pool(adaptive_max_pool3d, 3)
+def _adaptive_max_pool_forward(name, n, input, output_size, return_indices):
+    value, tap, axes = _adaptive_max_pool(name, n, input, output_size, return_indices)
+    return value, {"tap": kept(tap, axes), "axes": axes}
+
+
+@adaptive_max_pool1d.def_backward
+@adaptive_max_pool2d.def_backward
+@adaptive_max_pool3d.def_backward
+def _(saved, dy):
+    dy = dy[0] if isinstance(dy, tuple) else dy  # a pair where the indices are returned
+    return (put_back(dy, saved["tap"], saved["axes"]),)
 
 
 def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
@@ -248,24 +250,24 @@ def _fractional_max_pool(name, n, input, kernel_size, output_size, output_ratio,
     return (y, places(tap, axes)) if return_indices else y, tap, axes
 
 
-def _own_backward_of_fractional_max_pool(fractional_max_pool, n):
-    @fractional_max_pool.def_forward
-    def _(input, kernel_size, output_size, output_ratio, return_indices, _random_samples, rng):
-        options = kernel_size, output_size, output_ratio, return_indices, _random_samples, rng
-        value, tap, axes = _fractional_max_pool(fractional_max_pool.__name__, n, input, *options)
-        kernel, starts = [windows.taps for windows in axes], [windows.starts for windows in axes]
-        return value, {"tap": kept(tap, axes), "starts": starts, "kernel": kernel, "size": input.shape[-n:], "u": _random_samples}
-
-    @fractional_max_pool.def_backward
-    def _(saved, dy):
-        dy = dy[0] if isinstance(dy, tuple) else dy  # a pair where the indices are returned
-        axes = tuple(map(Windows, saved["size"], saved["starts"], saved["kernel"]))
-        u = saved["u"]
-        return put_back(dy, saved["tap"], axes), None if u is None else jnp.zeros_like(u), None
+fractional_max_pool2d.def_forward(lambda **arguments: _fractional_max_pool_forward("fractional_max_pool2d", 2, **arguments))
+fractional_max_pool3d.def_forward(lambda **arguments: _fractional_max_pool_forward("fractional_max_pool3d", 3, **arguments))
 
 
-_own_backward_of_fractional_max_pool(fractional_max_pool2d, 2)
-_own_backward_of_fractional_max_pool(fractional_max_pool3d, 3)
+def _fractional_max_pool_forward(name, n, input, kernel_size, output_size, output_ratio, return_indices, _random_samples, rng):
+    options = kernel_size, output_size, output_ratio, return_indices, _random_samples, rng
+    value, tap, axes = _fractional_max_pool(name, n, input, *options)
+    kernel, starts = [windows.taps for windows in axes], [windows.starts for windows in axes]
+    return value, {"tap": kept(tap, axes), "starts": starts, "kernel": kernel, "size": input.shape[-n:], "u": _random_samples}
+
+
+@fractional_max_pool2d.def_backward
+@fractional_max_pool3d.def_backward
+def _(saved, dy):
+    dy = dy[0] if isinstance(dy, tuple) else dy  # a pair where the indices are returned
+    axes = tuple(map(Windows, saved["size"], saved["starts"], saved["kernel"]))
+    u = saved["u"]
+    return put_back(dy, saved["tap"], axes), None if u is None else jnp.zeros_like(u), None
 
 
 def fractional_max_pool2d_with_indices(

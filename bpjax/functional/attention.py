@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
-from . import attention_blocks as blocks
-from .checks import are_arrays, floating, one_dtype, refuse
+from ._shared import attention_blocks as blocks
+from ._shared.checks import are_arrays, floating, one_dtype, refuse
+from ._shared.sizes import is_whole
 from .dropout import dropout
 from .linear import linear
-from .sizes import is_whole
 
 
 @op(static=("dropout_p", "is_causal", "scale", "enable_gqa", "local_window_size"))
@@ -75,7 +75,7 @@ def _(saved, do):
     return *blocks.backward(*given, **saved["options"]), dmask, None
 
 
-@scaled_dot_product_attention.def_again
+@scaled_dot_product_attention.def_recompute
 def _(saved):
     return saved["o"]
 

@@ -5,9 +5,9 @@ import math
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import not_before, op
-from .checks import at_least_float32
-from .standardize import affine, check_on_channels, standardized
+from ..engine import op
+from ._shared.checks import at_least_float32
+from ._shared.standardize import affine, check_on_channels, standardized
 
 
 @op(static=("training", "momentum", "eps"))
@@ -36,12 +36,12 @@ def _(input, running_mean, running_var, weight, bias, training, momentum, eps):
     return _batch_norm(input, running_mean, running_var, weight, bias, training, eps)
 
 
-@batch_norm.def_backward
+@batch_norm.def_backward(recomputes="x")  # or XLA would keep the forward's x̂, which is the same as this one
 def _(saved, dy):
     return _backward(saved, dy)
 
 
-@batch_norm.def_again
+@batch_norm.def_recompute
 def _(saved):
     return _again(saved)
 
@@ -81,12 +81,12 @@ def _(input, running_mean, running_var, weight, bias, use_input_stats, momentum,
     return _instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, eps)
 
 
-@instance_norm.def_backward
+@instance_norm.def_backward(recomputes="x")
 def _(saved, dy):
     return _backward(saved, dy)
 
 
-@instance_norm.def_again
+@instance_norm.def_recompute
 def _(saved):
     return _again(saved)
 
@@ -149,8 +149,7 @@ def _again(saved):
 
 
 def _backward(saved, dy):
-    mu, r, gamma, axes = (saved[k] for k in ("mu", "r", "gamma", "axes"))
-    x = not_before([dy], saved["x"])  # or XLA would keep the forward's x̂, which is the same as this one
+    x, mu, r, gamma, axes = (saved[k] for k in ("x", "mu", "r", "gamma", "axes"))
     over = _but_channels(x) if axes is None else axes
     g = at_least_float32(dy)
     x_hat = (at_least_float32(x) - mu) * r

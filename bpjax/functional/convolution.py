@@ -7,11 +7,18 @@ those of depthwise_correlation.py where it has one channel, those of patch_corre
 phased_correlation.py where it has a stride, and those of winograd_correlation.py where it has 3 x 3 taps and there is enough to do.
 """
 
-from ..engine import not_before, op
-from . import dense_correlation, depthwise_correlation, patch_correlation, phased_correlation, pointwise_correlation, winograd_correlation
-from .checks import floating, one_dtype, refuse
-from .kernel_windows import Windows
-from .sizes import is_whole, sizes
+from ..engine import after, op
+from ._conv import (
+    dense_correlation,
+    depthwise_correlation,
+    patch_correlation,
+    phased_correlation,
+    pointwise_correlation,
+    winograd_correlation,
+)
+from ._conv.kernel_windows import Windows
+from ._shared.checks import floating, one_dtype, refuse
+from ._shared.sizes import is_whole, sizes
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
@@ -83,24 +90,25 @@ def _conv(name, n, input, weight, bias, stride, padding, dilation, groups, maps=
     return _with_bias(y, bias).reshape(*input.shape[: -n - 1], *y.shape[1:]), windows
 
 
-def _own_backward_of_conv(conv, n):
-    @conv.def_forward
-    def _(input, weight, bias, stride, padding, dilation, groups):
-        y, windows = _conv(conv.__name__, n, input, weight, bias, stride, padding, dilation, groups, _lean_maps)
-        return y, {"x": input, "W": weight, "windows": windows, "has_bias": bias is not None}
-
-    @conv.def_backward
-    def _(saved, dy):
-        W, windows = saved["W"], saved["windows"]
-        x, dy = _batched(n, saved["x"]), _batched(n, dy)
-        maps = _lean_maps(W, windows, x.shape)
-        dx = maps.spread(dy, _late(W, dy, maps), windows, x.shape[2:]).reshape(saved["x"].shape)
-        return dx, maps.kernel_between(x, dy, windows), _db(dy) if saved["has_bias"] else None
+conv1d.def_forward(lambda **arguments: _conv_forward("conv1d", 1, **arguments))
+conv2d.def_forward(lambda **arguments: _conv_forward("conv2d", 2, **arguments))
+conv3d.def_forward(lambda **arguments: _conv_forward("conv3d", 3, **arguments))
 
 
-_own_backward_of_conv(conv1d, 1)
-_own_backward_of_conv(conv2d, 2)
-_own_backward_of_conv(conv3d, 3)
+def _conv_forward(name, n, input, weight, bias, stride, padding, dilation, groups):
+    y, windows = _conv(name, n, input, weight, bias, stride, padding, dilation, groups, _lean_maps)
+    return y, {"x": input, "W": weight, "windows": windows, "has_bias": bias is not None}
+
+
+@conv1d.def_backward
+@conv2d.def_backward
+@conv3d.def_backward
+def _(saved, dy):
+    W, windows = saved["W"], saved["windows"]
+    x, dy = _batched(W.ndim - 2, saved["x"]), _batched(W.ndim - 2, dy)
+    maps = _lean_maps(W, windows, x.shape)
+    dx = maps.spread(dy, _late(W, dy, maps), windows, x.shape[2:]).reshape(saved["x"].shape)
+    return dx, maps.kernel_between(x, dy, windows), _db(dy) if saved["has_bias"] else None
 
 
 @op(static=("stride", "padding", "output_padding", "groups", "dilation"))
@@ -176,25 +184,43 @@ def _conv_transpose(
     return _with_bias(y, bias).reshape(*input.shape[: -n - 1], *y.shape[1:]), windows
 
 
-def _own_backward_of_conv_transpose(conv_transpose, n):
-    @conv_transpose.def_forward
-    def _(input, weight, bias, stride, padding, output_padding, groups, dilation):
-        options = stride, padding, output_padding, groups, dilation
-        y, windows = _conv_transpose(conv_transpose.__name__, n, input, weight, bias, *options, _lean_maps)
-        return y, {"x": input, "W": weight, "windows": windows, "has_bias": bias is not None}
-
-    @conv_transpose.def_backward
-    def _(saved, dy):
-        W, windows = saved["W"], saved["windows"]
-        x, dy = _batched(n, saved["x"]), _batched(n, dy)
-        maps = _lean_maps(W, windows, dy.shape)
-        dx = maps.correlate(dy, _late(W, dy, maps), windows).reshape(saved["x"].shape)
-        return dx, maps.kernel_between(dy, x, windows), _db(dy) if saved["has_bias"] else None
+conv_transpose1d.def_forward(lambda **arguments: _conv_transpose_forward("conv_transpose1d", 1, **arguments))
+conv_transpose2d.def_forward(lambda **arguments: _conv_transpose_forward("conv_transpose2d", 2, **arguments))
+conv_transpose3d.def_forward(lambda **arguments: _conv_transpose_forward("conv_transpose3d", 3, **arguments))
 
 
-_own_backward_of_conv_transpose(conv_transpose1d, 1)
-_own_backward_of_conv_transpose(conv_transpose2d, 2)
-_own_backward_of_conv_transpose(conv_transpose3d, 3)
+def _conv_transpose_forward(name, n, input, weight, bias, stride, padding, output_padding, groups, dilation):
+    y, windows = _conv_transpose(name, n, input, weight, bias, stride, padding, output_padding, groups, dilation, _lean_maps)
+    return y, {"x": input, "W": weight, "windows": windows, "has_bias": bias is not None}
+
+
+@conv_transpose1d.def_backward
+@conv_transpose2d.def_backward
+@conv_transpose3d.def_backward
+def _(saved, dy):
+    W, windows = saved["W"], saved["windows"]
+    x, dy = _batched(W.ndim - 2, saved["x"]), _batched(W.ndim - 2, dy)
+    maps = _lean_maps(W, windows, dy.shape)
+    dx = maps.correlate(dy, _late(W, dy, maps), windows).reshape(saved["x"].shape)
+    return dx, maps.kernel_between(dy, x, windows), _db(dy) if saved["has_bias"] else None
+
+
+conv1d.def_vmap(lambda size, mapped, **arguments: _in_one_batch(conv1d, mapped, **arguments))
+conv2d.def_vmap(lambda size, mapped, **arguments: _in_one_batch(conv2d, mapped, **arguments))
+conv3d.def_vmap(lambda size, mapped, **arguments: _in_one_batch(conv3d, mapped, **arguments))
+conv_transpose1d.def_vmap(lambda size, mapped, **arguments: _in_one_batch(conv_transpose1d, mapped, **arguments))
+conv_transpose2d.def_vmap(lambda size, mapped, **arguments: _in_one_batch(conv_transpose2d, mapped, **arguments))
+conv_transpose3d.def_vmap(lambda size, mapped, **arguments: _in_one_batch(conv_transpose3d, mapped, **arguments))
+
+
+def _in_one_batch(op, mapped, input, weight, bias, **options):
+    """Under vmap, where the kernels are not mapped: the mapped axis is the batch, or joins it."""
+    if mapped["weight"] or mapped["bias"]:
+        return None
+    if input.ndim == weight.ndim:
+        return op(input, weight, bias, **options)
+    y = op(input.reshape(-1, *input.shape[2:]), weight, bias, **options)
+    return y.reshape(*input.shape[:2], *y.shape[1:])
 
 
 def _lean_maps(W, windows, shape):
@@ -205,7 +231,7 @@ def _lean_maps(W, windows, shape):
 
 def _late(W, dy, maps):
     """The kernels; XLA would turn over those of all layers at the beginning of a program, and keep them: not before dy is there."""
-    return W if maps in (pointwise_correlation, depthwise_correlation) else not_before([dy], W)
+    return W if maps in (pointwise_correlation, depthwise_correlation) else after(W, [dy])
 
 
 def _with_bias(y, bias):

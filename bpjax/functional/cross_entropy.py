@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, refuse
-from .reduction import reduced, reduction_of
+from ._shared.checks import at_least_float32, floating, refuse
+from ._shared.reduction import reduced, reduction_of
 
 __all__ = ["cross_entropy", "nll_loss"]
 

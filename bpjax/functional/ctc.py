@@ -9,8 +9,8 @@ import numpy as np
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, refuse
-from .reduction import reduced, reduction_of, spread
+from ._shared.checks import at_least_float32, floating, refuse
+from ._shared.reduction import reduced, reduction_of, spread
 
 
 def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):

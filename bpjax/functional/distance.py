@@ -7,9 +7,9 @@ import numpy as np
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, numbers
-from .reduction import unbroadcast
-from .vector_norm import absolute, norm_axes, slope, vector_norm
+from ._shared.checks import at_least_float32, floating, numbers
+from ._shared.reduction import unbroadcast
+from ._shared.vector_norm import absolute, norm_axes, slope, vector_norm
 
 
 @op(static=("p", "eps", "keepdim"))

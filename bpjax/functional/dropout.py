@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from ..engine import op
-from .checks import floating, refuse
-from .masks import pack, unpack
+from ._shared.checks import floating, refuse
+from ._shared.masks import pack, unpack
 
 
 def _drops(dropped_at_once, constants, expected="any shape"):
-    """Makes the op from a documented signature.
+    """Makes the op, its formula and its forward, from a documented signature. The backward of all is the last function of this file.
 
     `dropped_at_once(x)` is the shape of the mask, one entry for all that is dropped at once, or None where the input has not the
     `expected` rank; `constants(p)` are a, b and c of the value: a x + b where the mask keeps, c where it drops.
@@ -48,14 +48,7 @@ def _drops(dropped_at_once, constants, expected="any shape"):
         @dropping.def_forward
         def _(input, p, training, inplace, rng):
             m = mask_of(input, p, training, rng)
-            return masked(input, m, p), {"m": None if m is None else pack(m), "shape": dropped_at_once(input), "p": p}
-
-        @dropping.def_backward
-        def _(saved, dy):
-            if saved["m"] is None:
-                return dy, None
-            a, _, _ = constants(saved["p"])
-            return jnp.where(unpack(saved["m"], saved["shape"]), a * dy, 0), None
+            return masked(input, m, p), {"m": None if m is None else pack(m), "shape": dropped_at_once(input), "a": constants(p)[0]}
 
         return dropping
 
@@ -194,3 +187,15 @@ def feature_alpha_dropout(input, p=0.5, training=False, inplace=False, *, rng=No
     >>> bool((y == y[..., :1]).all())
     True
     """
+
+
+@dropout.def_backward
+@dropout1d.def_backward
+@dropout2d.def_backward
+@dropout3d.def_backward
+@alpha_dropout.def_backward
+@feature_alpha_dropout.def_backward
+def _(saved, dy):
+    if saved["m"] is None:
+        return dy, None
+    return jnp.where(unpack(saved["m"], saved["shape"]), saved["a"] * dy, 0), None

@@ -3,9 +3,9 @@
 from jax import lax
 
 from ..engine import op
+from ._shared.checks import at_least_float32, floating, one_dtype, one_shape, refuse
+from ._shared.normal import Phi, phi
 from .activation import gelu, silu
-from .checks import at_least_float32, floating, one_dtype, one_shape, refuse
-from .normal import Phi, phi
 
 
 @op
@@ -32,13 +32,13 @@ def _(a, b):
 
 @swiglu.def_backward
 def _(saved, dy):
-    a, b, dy = map(at_least_float32, lax.optimization_barrier((saved["a"], saved["b"], dy)))
+    a, b, dy = map(at_least_float32, lax.optimization_barrier((saved["a"], saved["b"], dy)))  # with `recomputes` a block takes 5 % more
     s = lax.logistic(a)
     dtype = saved["a"].dtype
     return (b * s * (1 + a * (1 - s)) * dy).astype(dtype), (a * s * dy).astype(dtype)
 
 
-@swiglu.def_again
+@swiglu.def_recompute
 def _(saved):
     return swiglu.formula(saved["a"], saved["b"])
 
@@ -69,14 +69,14 @@ def _(a, b, approximate):
 @geglu.def_backward
 def _(saved, dy):
     approximate = saved["approximate"]
-    a, b, dy = lax.optimization_barrier((saved["a"], saved["b"], dy))
+    a, b, dy = lax.optimization_barrier((saved["a"], saved["b"], dy))  # see `swiglu`
     x = at_least_float32(a)
     Phi_a = Phi(x, approximate)
     da = (b * (Phi_a + x * phi(x, approximate)) * dy).astype(a.dtype)
     return da, (x * Phi_a * dy).astype(b.dtype)
 
 
-@geglu.def_again
+@geglu.def_recompute
 def _(saved):
     return geglu.formula(saved["a"], saved["b"], saved["approximate"])
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, refuse
-from .sizes import sizes
+from ._shared.checks import at_least_float32, floating, refuse
+from ._shared.sizes import sizes
 
 
 @op(static=("kernel_size", "dilation", "padding", "stride"))

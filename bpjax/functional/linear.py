@@ -5,7 +5,8 @@ import math
 import jax.numpy as jnp
 
 from ..engine import op
-from .checks import floating, one_dtype
+from ._shared.checks import floating, one_dtype
+from ._shared.sizes import surely
 
 
 @op
@@ -54,6 +55,11 @@ def _(saved, dy):
     return dx, dW.reshape(shape), dy.sum(leading).reshape(shape[:-1]) if saved["has_bias"] else None
 
 
+@linear.def_vmap
+def _(size, mapped, input, weight, bias):
+    return None if mapped["weight"] or mapped["bias"] else linear(input, weight, bias)
+
+
 def _matrix(W):
     return W if W.ndim == 2 else W[None]
 
@@ -64,7 +70,7 @@ def _is_tiny(x, W):
     XLA:CPU calls a library for a dot and fuses multiply and sum. A step of forward and backward in a scan, dots against sums: 256
     multiplications 12 to 0.3 µs, 512 7 to 0.4 µs, 1,024 (one row) a tie, 4,096 6 to 109 µs. Low precision needs the dot's accumulator.
     """
-    return x.size * W.shape[0] <= 512 and jnp.finfo(x.dtype).bits >= 32
+    return surely(lambda: x.size * W.shape[0] <= 512) and jnp.finfo(x.dtype).bits >= 32
 
 
 @op
@@ -104,6 +110,12 @@ def _(saved, dy):
     dx2 = jnp.einsum("...o,oij,...i->...j", dy, W, x1)
     dW = jnp.einsum("...o,...i,...j->oij", dy, x1, x2)
     return dx1, dx2, dW, dy.sum(range(dy.ndim - 1)) if saved["has_bias"] else None
+
+
+@bilinear.def_vmap
+def _(size, mapped, input1, input2, weight, bias):
+    is_plain = mapped["input1"] and mapped["input2"] and not mapped["weight"] and not mapped["bias"]
+    return bilinear(input1, input2, weight, bias) if is_plain else None
 
 
 @op(static=("start_dim", "end_dim"))

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, one_dtype, refuse, wide
-from .chunks import in_chunks
+from ._shared.checks import at_least_float32, floating, one_dtype, refuse, wide
+from ._shared.chunks import in_chunks
+from ._shared.reduction import reduction_of
 from .cross_entropy import (
     class_axis,
     class_gradients,
@@ -25,7 +26,6 @@ from .cross_entropy import (
     through_divisor,
 )
 from .linear import linear
-from .reduction import reduction_of
 
 __all__ = ["linear_cross_entropy"]
 

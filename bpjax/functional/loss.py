@@ -7,8 +7,8 @@ import numpy as np
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, numbers, one_dtype, one_shape, refuse
-from .reduction import reduced, reduction_of, spread, unbroadcast
+from ._shared.checks import at_least_float32, floating, numbers, one_dtype, one_shape, refuse
+from ._shared.reduction import reduced, reduction_of, spread, unbroadcast
 
 # -- of a difference ---------------------------------------------------------------------------------------------------
 
@@ -214,10 +214,9 @@ def _(input, target, log_input, full, size_average, eps, reduce, reduction):
     return y, {**saved, "log_input": log_input, "full": full, "eps": eps}
 
 
-@poisson_nll_loss.def_backward
+@poisson_nll_loss.def_backward(recomputes=("x", "t"))
 def _(saved, dy):
-    x, t, dy = lax.optimization_barrier((saved["x"], saved["t"], dy))  # see `gelu`
-    x, t, eps = at_least_float32(x), _as_float(t, x), saved["eps"]
+    x, t, eps = at_least_float32(saved["x"]), _as_float(saved["t"], saved["x"]), saved["eps"]
     dl = spread(dy, x.size, saved["how"])
     dx, dt = (jnp.exp(x) - t, -x) if saved["log_input"] else (1 - t / (x + eps), -jnp.log(x + eps))
     if saved["full"]:
@@ -385,10 +384,9 @@ def _(input, target, weight, size_average, reduce, reduction):
     return y, {"x": input, "t": target, "w": weight, "how": how}
 
 
-@binary_cross_entropy.def_backward
+@binary_cross_entropy.def_backward(recomputes=("x", "t"))
 def _(saved, dy):
-    x, t, dy = lax.optimization_barrier((saved["x"], saved["t"], dy))  # see `gelu`
-    x, t, w = at_least_float32(x), _probability(t), saved["w"]
+    x, t, w = at_least_float32(saved["x"]), _probability(saved["t"]), saved["w"]
     dl = spread(dy, x.size, saved["how"])
     weighted = dl if w is None else w * dl
     dx = (x - t) / jnp.maximum(x * (1 - x), _EPS) * weighted

@@ -7,9 +7,9 @@ import numpy as np
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, numbers, one_dtype, one_shape, refuse
+from ._shared.checks import at_least_float32, floating, numbers, one_dtype, one_shape, refuse
+from ._shared.reduction import reduced, reduction_of, spread, unbroadcast
 from .distance import pairwise_distance
-from .reduction import reduced, reduction_of, spread, unbroadcast
 
 # A hinge max(z, 0) is written `where(z < 0, 0, z)`: its derivative at 0 is 1, as PyTorch's clamp has it. That of the losses of classes
 # is written `where(z <= 0, 0, z)`, with derivative 0 there, as PyTorch's. Both let NaN through.

@@ -5,10 +5,10 @@ import math
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import not_before, op
-from .checks import at_least_float32, floating, refuse
-from .standardize import affine, check_dtypes, check_on_channels, standardized
-from .vector_norm import norm_axes, slope, vector_norm
+from ..engine import op
+from ._shared.checks import at_least_float32, floating, refuse
+from ._shared.standardize import affine, check_dtypes, check_on_channels, standardized
+from ._shared.vector_norm import norm_axes, slope, vector_norm
 
 
 @op(static=("normalized_shape", "eps"))
@@ -34,10 +34,9 @@ def _(input, normalized_shape, weight, bias, eps):
     return y, {"x": input, "mu": mu, "r": r, "gamma": weight, "beta": bias, "shape": normalized_shape}
 
 
-@layer_norm.def_backward
+@layer_norm.def_backward(recomputes="x")  # or XLA would keep the forward's x̂, which is the same as this one
 def _(saved, dy):
-    mu, r, gamma = saved["mu"], saved["r"], saved["gamma"]
-    x = not_before([dy], saved["x"])  # or XLA would keep the forward's x̂, which is the same as this one
+    x, mu, r, gamma = saved["x"], saved["mu"], saved["r"], saved["gamma"]
     axes, leading = _axes(saved["shape"], x.ndim)
     g = at_least_float32(dy)
     h = g if gamma is None else g * gamma
@@ -48,10 +47,15 @@ def _(saved, dy):
     return dx.astype(x.dtype), dgamma, dbeta
 
 
-@layer_norm.def_again
+@layer_norm.def_recompute
 def _(saved):
     x = saved["x"]
     return affine((at_least_float32(x) - saved["mu"]) * saved["r"], saved["gamma"], saved["beta"], x.dtype)
+
+
+@layer_norm.def_vmap
+def _(size, mapped, input, normalized_shape, weight, bias, eps):
+    return None if mapped["weight"] or mapped["bias"] else layer_norm(input, normalized_shape, weight, bias, eps)
 
 
 def _layer_norm(input, normalized_shape, weight, bias, eps):
@@ -96,10 +100,15 @@ def _(saved, dy):
     return dx.astype(saved["x"].dtype), dgamma
 
 
-@rms_norm.def_again
+@rms_norm.def_recompute
 def _(saved):
     x = saved["x"]
     return affine(at_least_float32(x) * saved["r"], saved["gamma"], None, x.dtype)
+
+
+@rms_norm.def_vmap
+def _(size, mapped, input, normalized_shape, weight, eps):
+    return None if mapped["weight"] else rms_norm(input, normalized_shape, weight, eps)
 
 
 def _rms_norm(input, normalized_shape, weight, eps):
@@ -155,11 +164,11 @@ def _(input, num_groups, weight, bias, eps):
     return y, {"x": input, "mu": mu, "r": r, "gamma": weight, "beta": bias}
 
 
-@group_norm.def_backward
+@group_norm.def_backward(recomputes="x")
 def _(saved, dy):
     mu, r, gamma = saved["mu"], saved["r"], saved["gamma"]
     split = _split(dy.shape, mu.shape[1])
-    x, g = (at_least_float32(a).reshape(split) for a in (not_before([dy], saved["x"]), dy))
+    x, g = (at_least_float32(a).reshape(split) for a in (saved["x"], dy))
     x_hat = (x - mu) * r
     b, c = g.sum(3, keepdims=True), (g * x_hat).sum(3, keepdims=True)
     weight = 1 if gamma is None else _of_groups(gamma, split)
@@ -170,12 +179,19 @@ def _(saved, dy):
     return dx.reshape(dy.shape).astype(saved["x"].dtype), dgamma, dbeta
 
 
-@group_norm.def_again
+@group_norm.def_recompute
 def _(saved):
     x, mu = saved["x"], saved["mu"]
     split = _split(x.shape, mu.shape[1])
     x_hat = (at_least_float32(x).reshape(split) - mu) * saved["r"]
     return affine(x_hat, _of_groups(saved["gamma"], split), _of_groups(saved["beta"], split), x.dtype).reshape(x.shape)
+
+
+@group_norm.def_vmap
+def _(size, mapped, input, num_groups, weight, bias, eps):
+    if mapped["weight"] or mapped["bias"]:
+        return None
+    return group_norm(input.reshape(-1, *input.shape[2:]), num_groups, weight, bias, eps).reshape(input.shape)
 
 
 def _group_norm(input, num_groups, weight, bias, eps):

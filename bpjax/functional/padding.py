@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 from jax import lax
 
-from .checks import refuse
-from .sizes import is_whole
+from ._shared.checks import refuse
+from ._shared.sizes import is_whole
 
 
 def pad(input, pad, mode="constant", value=None):

@@ -7,9 +7,9 @@ import numpy as np
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, numbers, refuse
-from .sizes import is_whole, sizes
-from .windows import check_image, exactly, kept, largest, places, put_back, spread, strided, sums
+from ._shared.checks import at_least_float32, floating, numbers, refuse
+from ._shared.sizes import is_whole, sizes
+from ._shared.windows import check_image, exactly, kept, largest, places, put_back, spread, strided, sums
 
 
 @op(static=("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"))
@@ -71,21 +71,22 @@ def _max_pool(name, n, input, kernel_size, stride, padding, dilation, ceil_mode,
     return (y, places(tap, axes)) if return_indices else y, tap, axes
 
 
-def _own_backward_of_max_pool(max_pool, n):
-    @max_pool.def_forward
-    def _(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
-        value, tap, axes = _max_pool(max_pool.__name__, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
-        return value, {"tap": kept(tap, axes), "axes": axes}
-
-    @max_pool.def_backward
-    def _(saved, dy):
-        dy = dy[0] if isinstance(dy, tuple) else dy  # a pair where the indices are returned
-        return (put_back(dy, saved["tap"], saved["axes"]),)
+max_pool1d.def_forward(lambda **arguments: _max_pool_forward("max_pool1d", 1, **arguments))
+max_pool2d.def_forward(lambda **arguments: _max_pool_forward("max_pool2d", 2, **arguments))
+max_pool3d.def_forward(lambda **arguments: _max_pool_forward("max_pool3d", 3, **arguments))
 
 
-_own_backward_of_max_pool(max_pool1d, 1)
-_own_backward_of_max_pool(max_pool2d, 2)
-_own_backward_of_max_pool(max_pool3d, 3)
+def _max_pool_forward(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+    value, tap, axes = _max_pool(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return value, {"tap": kept(tap, axes), "axes": axes}
+
+
+@max_pool1d.def_backward
+@max_pool2d.def_backward
+@max_pool3d.def_backward
+def _(saved, dy):
+    dy = dy[0] if isinstance(dy, tuple) else dy  # a pair where the indices are returned
+    return (put_back(dy, saved["tap"], saved["axes"]),)
 
 
 def max_pool1d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
@@ -181,23 +182,24 @@ def _max_unpool(name, n, input, indices, kernel_size, stride, padding, output_si
     return jnp.where(is_lost, jnp.nan, y).reshape(*input.shape[:-n], *size)
 
 
-def _own_backward_of_max_unpool(max_unpool, n):
-    @max_unpool.def_forward
-    def _(input, indices, kernel_size, stride, padding, output_size):
-        return max_unpool.formula(input, indices, kernel_size, stride, padding, output_size), {"indices": indices}
-
-    @max_unpool.def_backward
-    def _(saved, dy):
-        indices = saved["indices"]
-        at, is_lost = _in_channels(indices, n, dy.shape[-n:])
-        dy = dy.reshape(len(at), math.prod(dy.shape[-n:]))
-        dx = jnp.where(is_lost, 0, jnp.take_along_axis(dy, at, 1))
-        return dx.reshape(indices.shape), None
+max_unpool1d.def_forward(lambda **arguments: _max_unpool_forward("max_unpool1d", 1, **arguments))
+max_unpool2d.def_forward(lambda **arguments: _max_unpool_forward("max_unpool2d", 2, **arguments))
+max_unpool3d.def_forward(lambda **arguments: _max_unpool_forward("max_unpool3d", 3, **arguments))
 
 
-_own_backward_of_max_unpool(max_unpool1d, 1)
-_own_backward_of_max_unpool(max_unpool2d, 2)
-_own_backward_of_max_unpool(max_unpool3d, 3)
+def _max_unpool_forward(name, n, input, indices, kernel_size, stride, padding, output_size):
+    return _max_unpool(name, n, input, indices, kernel_size, stride, padding, output_size), {"indices": indices, "n": n}
+
+
+@max_unpool1d.def_backward
+@max_unpool2d.def_backward
+@max_unpool3d.def_backward
+def _(saved, dy):
+    indices, n = saved["indices"], saved["n"]
+    at, is_lost = _in_channels(indices, n, dy.shape[-n:])
+    dy = dy.reshape(len(at), math.prod(dy.shape[-n:]))
+    dx = jnp.where(is_lost, 0, jnp.take_along_axis(dy, at, 1))
+    return dx.reshape(indices.shape), None
 
 
 def _in_channels(indices, n, size):
@@ -294,22 +296,21 @@ def _avg_pool(name, n, input, kernel_size, stride, padding, ceil_mode, count_inc
     return (sums(at_least_float32(input), axes) / divisor).astype(input.dtype), axes, divisor
 
 
-def _own_backward_of_avg_pool(avg_pool, n):
-    @avg_pool.def_forward
-    def _(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
-        y, axes, divisor = _avg_pool(
-            avg_pool.__name__, n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-        )
-        return y, {"axes": axes, "divisor": divisor}
-
-    @avg_pool.def_backward
-    def _(saved, dy):
-        return (spread(at_least_float32(dy) / saved["divisor"], saved["axes"]).astype(dy.dtype),)
+avg_pool1d.def_forward(lambda **arguments: _avg_pool_forward("avg_pool1d", 1, **arguments))
+avg_pool2d.def_forward(lambda **arguments: _avg_pool_forward("avg_pool2d", 2, **arguments))
+avg_pool3d.def_forward(lambda **arguments: _avg_pool_forward("avg_pool3d", 3, **arguments))
 
 
-_own_backward_of_avg_pool(avg_pool1d, 1)
-_own_backward_of_avg_pool(avg_pool2d, 2)
-_own_backward_of_avg_pool(avg_pool3d, 3)
+def _avg_pool_forward(name, n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
+    y, axes, divisor = _avg_pool(name, n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return y, {"axes": axes, "divisor": divisor}
+
+
+@avg_pool1d.def_backward
+@avg_pool2d.def_backward
+@avg_pool3d.def_backward
+def _(saved, dy):
+    return (spread(at_least_float32(dy) / saved["divisor"], saved["axes"]).astype(dy.dtype),)
 
 
 def _averaged(name, n, input, kernel_size, stride=None, padding=0, ceil_mode=False):
@@ -403,25 +404,22 @@ def _lp_pool(name, n, input, norm_type, kernel_size, stride, ceil_mode):
     return y, {"x": input, "y": y, "axes": axes, "scale": scale, "p": p}
 
 
-def _own_backward_of_lp_pool(lp_pool, n):
-    @lp_pool.def_forward
-    def _(input, norm_type, kernel_size, stride, ceil_mode):
-        return _lp_pool(lp_pool.__name__, n, input, norm_type, kernel_size, stride, ceil_mode)
-
-    @lp_pool.def_backward
-    def _(saved, dy):
-        x, axes = saved["x"], saved["axes"]
-        if "tap" in saved:
-            return (jnp.sign(x) * put_back(dy, saved["tap"], axes),)
-        y, p = at_least_float32(saved["y"]), saved["p"]
-        is_zero = y == (0 if p > 0 else jnp.inf)
-        ds = jnp.where(is_zero, 0, dy * _power(jnp.where(is_zero, 1, y), 1 - p) * saved["scale"])
-        return ((_power(at_least_float32(x), p - 1) * spread(ds, axes)).astype(x.dtype),)
+lp_pool1d.def_forward(lambda **arguments: _lp_pool("lp_pool1d", 1, **arguments))
+lp_pool2d.def_forward(lambda **arguments: _lp_pool("lp_pool2d", 2, **arguments))
+lp_pool3d.def_forward(lambda **arguments: _lp_pool("lp_pool3d", 3, **arguments))
 
 
-_own_backward_of_lp_pool(lp_pool1d, 1)
-_own_backward_of_lp_pool(lp_pool2d, 2)
-_own_backward_of_lp_pool(lp_pool3d, 3)
+@lp_pool1d.def_backward
+@lp_pool2d.def_backward
+@lp_pool3d.def_backward
+def _(saved, dy):
+    x, axes = saved["x"], saved["axes"]
+    if "tap" in saved:
+        return (jnp.sign(x) * put_back(dy, saved["tap"], axes),)
+    y, p = at_least_float32(saved["y"]), saved["p"]
+    is_zero = y == (0 if p > 0 else jnp.inf)
+    ds = jnp.where(is_zero, 0, dy * _power(jnp.where(is_zero, 1, y), 1 - p) * saved["scale"])
+    return ((_power(at_least_float32(x), p - 1) * spread(ds, axes)).astype(x.dtype),)
 
 
 def _power(x, p):

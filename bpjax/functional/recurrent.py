@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
-from .checks import floating, one_dtype, refuse
+from ._shared.checks import floating, one_dtype, refuse
 
 # -- RNN ---------------------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, one_dtype, refuse
+from ._shared.checks import at_least_float32, floating, one_dtype, refuse
 from .normalization import normalize
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op, vjp
-from .checks import floating, one_dtype, one_shape
+from ._shared.checks import floating, one_dtype, one_shape
 
 
 @op(static=("f", "g"))

@@ -5,7 +5,7 @@ import numpy as np
 from jax import lax
 
 from ..engine import op
-from .checks import floating, numbers, refuse, wide
+from ._shared.checks import floating, numbers, refuse, wide
 
 
 @op(static=("base", "interleaved"))

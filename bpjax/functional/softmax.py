@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, refuse
+from ._shared.checks import at_least_float32, floating, refuse
 
 
 @op(static=("dim", "dtype"))

@@ -6,7 +6,7 @@ import numpy as np
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, one_dtype, refuse
+from ._shared.checks import at_least_float32, floating, one_dtype, refuse
 
 
 @op(static=("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse"))
@@ -42,6 +42,11 @@ def _(saved, dy):
     if saved["padding_idx"] is not None:
         i = jnp.where(_is(saved["padding_idx"], i, V), V, i)
     return None, _added_to_rows(dy, i, saved["shape"], saved["by_freq"])
+
+
+@embedding.def_vmap
+def _(size, mapped, input, weight, **options):
+    return None if mapped["weight"] or options["scale_grad_by_freq"] else embedding(input, weight, **options)
 
 
 @op(static=("max_norm", "norm_type", "scale_grad_by_freq", "mode", "sparse", "include_last_offset", "padding_idx"))

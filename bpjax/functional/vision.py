@@ -9,8 +9,8 @@ import numpy as np
 from jax import lax
 
 from ..engine import op
-from .checks import at_least_float32, floating, one_dtype, refuse, wide
-from .sizes import is_whole
+from ._shared.checks import at_least_float32, floating, one_dtype, refuse, wide
+from ._shared.sizes import is_whole
 
 
 def pixel_shuffle(input, upscale_factor):

@@ -6,9 +6,10 @@ from .explain import Explanation, explain
 from .health import Health, Healthy, health
 from .monitor import Monitor
 from .nonfinite import NanReport, find_nan
+from .summary import Summary, summary
 from .verdicts import Thresholds, Verdict, first_nonfinite, verdicts
 
 __all__ = [
-    "Cost", "Explanation", "Health", "Healthy", "ModuleCost", "Monitor", "NanReport", "Thresholds", "Verdict",
-    "cost", "explain", "find_nan", "first_nonfinite", "health", "rules", "verdicts",
+    "Cost", "Explanation", "Health", "Healthy", "ModuleCost", "Monitor", "NanReport", "Summary", "Thresholds", "Verdict",
+    "cost", "explain", "find_nan", "first_nonfinite", "health", "rules", "summary", "verdicts",
 ]  # fmt: skip

@@ -8,15 +8,39 @@ import jax
 import jax.numpy as jnp
 
 from .. import engine
-from ..engine import Modules, Rule, Wrapped, inlined, jaxprs, leaf_name, live, owner_of, owners, run, substituted_rules, sweep
-from ..engine.jaxprs import Literal, Program
+from ..engine import Hook, Rule, Wrapped, hooked, run, sweep
+from ..program import jaxprs
+from ..program.jaxprs import Literal, Program
+from ..program.modules import Modules, leaf_name, owner_of, owners
+from ..program.straight import inlined
 from .tables import aligned
 
 OUTSIDE = "(before any module)"
 _FREE = {
-    "reshape", "transpose", "broadcast_in_dim", "squeeze", "expand_dims", "slice", "dynamic_slice", "dynamic_update_slice", "gather",
-    "concatenate", "stack", "pad", "rev", "iota", "copy", "convert_element_type", "bitcast_convert_type", "stop_gradient", "name",
-    "split", "optimization_barrier", "select_n", "random_wrap", "random_unwrap",
+    "reshape",
+    "transpose",
+    "broadcast_in_dim",
+    "squeeze",
+    "expand_dims",
+    "slice",
+    "dynamic_slice",
+    "dynamic_update_slice",
+    "gather",
+    "concatenate",
+    "stack",
+    "pad",
+    "rev",
+    "iota",
+    "copy",
+    "convert_element_type",
+    "bitcast_convert_type",
+    "stop_gradient",
+    "name",
+    "split",
+    "optimization_barrier",
+    "select_n",
+    "random_wrap",
+    "random_unwrap",
 }  # fmt: skip  they move numbers, and compute none
 
 
@@ -179,15 +203,8 @@ class _Traced:
         """Operations of the written backward passes, by the module of the equation that each belongs to."""
         marks: list[str] = []
 
-        def marked(eqn, rule: Rule) -> Rule:
-            if rule.is_inlined:
-                return rule
-            value = self.modules.values.get(eqn.outvars[0])
-            marks.append(value.home if value and value.home else OUTSIDE)
-            return _Marked(rule, f"{_MARK}{len(marks) - 1}")
-
         def back(*leaves):
-            with substituted_rules(marked):
+            with hooked(_Marking(self.modules, marks)):
                 outputs, tape = run(self.program, [*self.consts, *leaves], self._active())
                 return [d for d in sweep(tape, [jnp.ones(jnp.shape(o), jnp.result_type(o)) for o in outputs]) if d is not None]
 
@@ -207,11 +224,25 @@ class _Traced:
                     sums[home] = sums.get(home, 0) + times * flops(eqn)
 
         traced = inlined(traced)
-        add(traced._replace(eqns=live(traced)), 1, "")  # what nobody asked for, such as dL/d(data), XLA drops too
+        add(jaxprs.with_live_equations(traced), 1, "")  # what nobody asked for, such as dL/d(data), XLA drops too
         return sums
 
 
 _MARK = "bpjax.cost."
+
+
+class _Marking(Hook):
+    """Traces each rule's backward under a scope of its own; `marks` holds the module of each."""
+
+    def __init__(self, modules: Modules, marks: list[str]):
+        self.modules, self.marks = modules, marks
+
+    def replace(self, eqn, rule: Rule) -> Rule:
+        if rule.is_inlined:
+            return rule
+        value = self.modules.values.get(eqn.outvars[0])
+        self.marks.append(value.home if value and value.home else OUTSIDE)
+        return _Marked(rule, f"{_MARK}{len(self.marks) - 1}")
 
 
 class _Marked(Wrapped):
@@ -221,9 +252,9 @@ class _Marked(Wrapped):
         super().__init__(rule)
         self.mark = mark
 
-    def backward(self, record, dys, watch):
+    def backward(self, record, dys):
         with jax.named_scope(self.mark):
-            dxs = self.rule.backward(record, dys, watch)
+            dxs = self.rule.backward(record, dys)
             return [dx() if on and callable(dx) and not hasattr(dx, "dtype") else dx for dx, on in zip(dxs, record.active)]
 
 

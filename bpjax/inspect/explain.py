@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import engine
-from ..engine import jaxprs, op_of, owner_of, rule_of
-from ..engine.jaxprs import Literal
+from ..engine import op_of, rule_of
+from ..program import jaxprs
+from ..program.jaxprs import Literal
+from ..program.modules import owner_of
 from .cost import saved_bytes
 from .formulas import backward_formula, expression, forward_formula
 from .health import health

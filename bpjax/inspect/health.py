@@ -11,7 +11,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from .. import engine
-from ..engine import Modules, Replacements, Rule, Watch, Wrapped, checked, inlined, jaxprs, leaf_name, owner_of, substituted_rules
+from ..engine import Hook, Rule, Wrapped, checked
+from ..program import jaxprs
+from ..program.modules import Modules, leaf_name, owner_of
+from ..program.straight import inlined
 from .replay import name_of
 
 SKETCH = 8  # sums over so many parts of each parameter's gradient: enough to see whether it keeps its direction
@@ -113,15 +116,13 @@ def health(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False)
         params = [args[n] for n in numbers]
         others = [arg for n, arg in enumerate(args) if n not in numbers]
         probe = _Probe([(leaf_name(path, numbers), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(params)])
-        with substituted_rules(probe.substitute):
-            watch, nothing = Watch(probe.observe), Replacements(None, None)
-            value, aux, grads = engine.gradient(f, args, kwargs, argnums, has_aux, nothing, watch, probe.prepare)
-        return Healthy(value, grads, probe.health(watch.found, value, params, grads, (others, kwargs)), aux)
+        value, aux, grads, findings = engine.gradient(f, args, kwargs, argnums, has_aux, [probe])
+        return Healthy(value, grads, probe.health(findings, value, params, grads, (others, kwargs)), aux)
 
     return inspected
 
 
-class _Probe:
+class _Probe(Hook):
     """Names the places of a program, looks at the deltas that pass there, and adds up."""
 
     def __init__(self, parameters: Sequence[tuple[str, Any]]):
@@ -136,13 +137,11 @@ class _Probe:
         marked, self.places = self.modules.with_places()
         self.handing_on = {place.module for place in self.places.values() if place.kind == "exit"}
         self.counted = {
-            name
-            for name, place in self.places.items()
-            if place.kind == ("exit" if place.module in self.handing_on else "output")
+            name for name, place in self.places.items() if place.kind == ("exit" if place.module in self.handing_on else "output")
         }
         return marked
 
-    def substitute(self, eqn, rule: Rule) -> Rule:
+    def replace(self, eqn, rule: Rule) -> Rule:
         return _Counted(rule) if self._place(eqn) and eqn.params["name"] in self.counted else rule
 
     def _place(self, eqn):
@@ -167,7 +166,7 @@ class _Probe:
         home = self.home(record.eqn)
         if home is None or dy is None or not dy.ndim:
             return None
-        slope = checked(record, record.rule.backward(record, [jnp.ones_like(dy)], None))[record.active.index(True)]
+        slope = checked(record, record.rule.backward(record, [jnp.ones_like(dy)]))[record.active.index(True)]
         if slope is None or slope.shape != dy.shape:
             return None
         if name in _CUTS_OFF:
@@ -182,14 +181,14 @@ class _Probe:
         value = self.modules.values.get(eqn.outvars[0])
         return value.home if value and value.home in self.modules.order else None
 
-    def health(self, found, value, params, grads, others) -> Health:
+    def health(self, findings, value, params, grads, others) -> Health:
         """Everything that was seen, added up by module."""
         order = self.modules.order
         sums = {module: dict.fromkeys(_SUMS, 0.0) for module in order}
-        for record, seen in found:
-            place = self._place(record.eqn)
-            for kind, part in seen.items():
-                sums[place.module if place else self.home(record.eqn)][f"{place.kind} {kind}" if place else kind] += jnp.sum(part)
+        for finding in findings:
+            place = self._place(finding.record.eqn)
+            for kind, part in finding.value.items():
+                sums[place.module if place else self.home(finding.record.eqn)][f"{place.kind} {kind}" if place else kind] += jnp.sum(part)
 
         def column(kind):
             return jnp.stack(_alike([sums[m][kind] for m in order])) if order else jnp.zeros(0)
@@ -227,14 +226,14 @@ _SUMS = (
 class _Counted(Wrapped):
     """The equation that names what a module hands on; on the way it counts what is not finite there."""
 
-    def forward(self, eqn, values, active, keep=None):
-        outputs, saved = self.rule.forward(eqn, values, active, keep)
+    def forward(self, eqn, values, active):
+        outputs, saved = self.rule.forward(eqn, values, active)
         return outputs, (saved, _nonfinite(values[0], jnp.sum(_wide(values[0]))))
 
-    def remember(self, eqn, values, outputs, active, saved):
-        return self.rule.remember(eqn, values, outputs, active, saved[0]), saved[1]
+    def residuals(self, eqn, values, outputs, active, saved):
+        return self.rule.residuals(eqn, values, outputs, active, saved[0]), saved[1]
 
-    def backward(self, record, dys, watch):
+    def backward(self, record, dys):
         return dys
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..engine import jaxprs
-from ..engine.jaxprs import Literal
+from ..program import jaxprs
+from ..program.jaxprs import Literal
 from .replay import Replay, function_of
 
 WIDEST, DEEPEST, EXAMPLES = 12, 8, 8  # what still can be drawn: units in a layer, layers, examples

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..engine import jaxprs
-from ..engine.jaxprs import Literal
+from ..program.jaxprs import Literal
+from ..program.places import place_of
 from .replay import Replay, function_of
 
 
@@ -149,7 +149,7 @@ def _backward(replay: Replay, hidden: set) -> NanReport:
 
 
 def _report(replay: Replay, direction, eqn, values, note="") -> NanReport:
-    place, module = jaxprs.place_of(eqn), replay.where(eqn)
+    place, module = place_of(eqn), replay.where(eqn)
     scope = "" if place.path in (module.removeprefix("after "), "") else place.path
     step = replay.steps[next(i for i, e in enumerate(replay.eqns) if e is eqn)] or None
     return NanReport(direction, function_of(eqn), module, scope, place.line, step, values, note)

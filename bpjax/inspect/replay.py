@@ -8,8 +8,11 @@ import jax
 import jax.numpy as jnp
 
 from .. import engine
-from ..engine import Modules, Record, Watch, jaxprs, key_name, leaf_name, live, op_of, owners, rule_of, run, sweep, unrolled
-from ..engine.jaxprs import Literal
+from ..engine import Hook, Record, hooked, op_of, rule_of, run, sweep
+from ..program import jaxprs
+from ..program.jaxprs import Literal
+from ..program.modules import Modules, key_name, leaf_name, owners
+from ..program.unrolled import unrolled
 
 
 class Replay:
@@ -49,7 +52,7 @@ class Replay:
         leaves = list(self.parameters.values())
         prog, consts = jaxprs.trace(plain, *leaves)
         self.inputs = [*consts, *leaves]
-        line = unrolled(prog._replace(eqns=live(prog)), self.inputs)
+        line = unrolled(jaxprs.with_live_equations(prog), self.inputs)
         self.program, self.values, self.steps = line
         self.eqns, self.invars = self.program.eqns, self.program.invars
         self.value = [self.of(v) for v in self.program.outvars]
@@ -72,14 +75,11 @@ class Replay:
         self.dys: dict[Any, Sequence[Any]] = {}
         self.dxs: dict[Any, Sequence[Any]] = {}
 
-        def observe(record: Record, dys, dxs):
-            if dxs is not None:
-                self.dys[record.eqn], self.dxs[record.eqn] = dys, dxs
-
         outputs, tape = run(self.program, self.inputs, active)
         self.records = tape.records
         ones = [jnp.ones(jnp.shape(o), jnp.result_type(o)) for o in outputs]
-        found = sweep(tape, ones, Watch(observe))
+        with hooked(_Cotangents(self)):
+            found = sweep(tape, ones)
         self.deltas = {v: d for v, d in zip(self.program.outvars, ones) if not isinstance(v, Literal)}
         for record in self.records:
             self.deltas.update((v, dy) for v, dy in zip(record.eqn.outvars, self.dys.get(record.eqn, ())) if dy is not None)
@@ -93,6 +93,17 @@ class Replay:
         if not home or home in self.bare.values():
             return ""
         return home if self.modules.is_inside(eqn) else f"after {home}"
+
+
+class _Cotangents(Hook):
+    """Notes the cotangents of every equation."""
+
+    def __init__(self, replay: Replay):
+        self.replay = replay
+
+    def observe(self, record: Record, dys, dxs):
+        if dxs is not None:
+            self.replay.dys[record.eqn], self.replay.dxs[record.eqn] = dys, dxs
 
 
 def function_of(eqn, rule=None) -> str:

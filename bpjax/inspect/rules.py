@@ -19,8 +19,16 @@ import jax.numpy as jnp
 from ..engine import Op
 
 __all__ = [
-    "clip_norm", "clip_value", "deconvolution", "direct_feedback_alignment", "feedback_alignment", "guided_backpropagation",
-    "reverse_gradient", "scale", "straight_through", "surrogate_gradient",
+    "clip_norm",
+    "clip_value",
+    "deconvolution",
+    "direct_feedback_alignment",
+    "feedback_alignment",
+    "guided_backpropagation",
+    "reverse_gradient",
+    "scale",
+    "straight_through",
+    "surrogate_gradient",
 ]
 
 _uniform = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform", in_axis=-1, out_axis=-2)  # U(±1/√in) of (out, in), as nn.Linear

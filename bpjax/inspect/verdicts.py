@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine import owner_of
+from ..program.modules import owner_of
 from .health import Health
 
 _NAMES = ("modules", "parameters", "sizes")  # of the fields of Health, those that are not numbers of a step

@@ -129,7 +129,6 @@ from .reversible import Reversible
 from .rotary import RotaryEmbedding
 from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 from .sparse import Embedding, EmbeddingBag
-from .summary import summary
 from .transformer import Transformer, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer
 from .vision import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
@@ -302,6 +301,5 @@ __all__ = [
     "ZeroPad3d",
     "functional",
     "init",
-    "summary",
     "utils",
 ]

@@ -1,8 +1,8 @@
 """Modules of poolings to a given size."""
 
 from .. import functional as F
-from ..functional.checks import refuse
-from ..functional.sizes import is_whole
+from ..functional._shared.checks import refuse
+from ..functional._shared.sizes import is_whole
 from .module import Buffer, Module
 from .pooling import _tuple
 

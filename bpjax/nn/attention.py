@@ -3,7 +3,7 @@
 import numbers
 
 from .. import functional as F
-from ..functional.checks import refuse
+from ..functional._shared.checks import refuse
 from . import init
 from .linear import Linear
 from .module import Module, Parameter

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from .. import functional as F
-from ..functional.checks import refuse
+from ..functional._shared.checks import refuse
 from .module import Buffer, Module, Parameter
 
 

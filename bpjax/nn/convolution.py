@@ -3,10 +3,10 @@
 import math
 
 from .. import functional as F
-from ..functional.checks import refuse
+from ..functional._shared.checks import refuse
+from ..functional._shared.sizes import is_whole, sizes
+from ..functional._shared.windows import exactly
 from ..functional.convolution import same_padding
-from ..functional.sizes import is_whole, sizes
-from ..functional.windows import exactly
 from .module import Module, Parameter, uniform
 
 

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from .. import functional as F
-from ..functional.reduction import reduction_of
+from ..functional._shared.reduction import reduction_of
 from .module import Buffer, Module
 
 

@@ -1,7 +1,7 @@
 """Modules that normalise the last axes, groups of channels, or neighbouring channels."""
 
 from .. import functional as F
-from ..functional.checks import refuse
+from ..functional._shared.checks import refuse
 from .module import Module, Parameter
 
 

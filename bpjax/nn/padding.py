@@ -1,7 +1,7 @@
 """Modules of padding."""
 
 from .. import functional as F
-from ..functional.sizes import sizes
+from ..functional._shared.sizes import sizes
 from .module import Module
 
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import functional as F
-from ..functional.checks import refuse
+from ..functional._shared.checks import refuse
 from .module import Module, Parameter, uniform
 
 _GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}

@@ -5,7 +5,7 @@ import copy
 import jax.numpy as jnp
 
 from .. import functional as F
-from ..functional.checks import refuse
+from ..functional._shared.checks import refuse
 from . import init
 from .attention import MultiheadAttention
 from .containers import ModuleList

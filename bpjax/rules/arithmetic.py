@@ -3,6 +3,7 @@
 import math
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ..engine import NoRuleError, no_gradient, rule
@@ -25,13 +26,16 @@ def _wide(x, like):
     return x if x.shape == like.shape else lax.broadcast_in_dim(x, like.shape, tuple(range(like.ndim)))
 
 
-def _binary(name, first, second, needs):
-    """A rule of two inputs from the cotangent of each, as a function of (dy, x0, x1, y) at full shape."""
+def _binary(name, first, second, needs, takes_numbers=False):
+    """A rule of two inputs from the cotangent of each, as a function of (dy, x0, x1, y) at full shape.
+
+    `takes_numbers`: whether what is a number in the program may stay one.
+    """
 
     @rule(name, needs=needs)
     def _(eq, dy):
         def at(function, i):
-            x = [None if v is None else _wide(v, dy) for v in (*eq.x, *eq.y)]
+            x = [v if v is None or takes_numbers and not v.shape else _wide(v, dy) for v in (*eq.x, *eq.y)]
             return _reduced(function(dy, *x), eq.in_avals[i])
 
         return lambda: at(first, 0), lambda: at(second, 1)
@@ -49,15 +53,18 @@ def _c(x, value):
     return lax.full_like(x, value)
 
 
+def _number(x, value):
+    """A number in the type of x. (Rules that every model meets call `lax`: an operator of `jnp` takes twice as long to trace.)"""
+    return np.asarray(value, x.dtype)
+
+
 _binary("add", lambda d, *_: d, lambda d, *_: d, "")
 _binary("add_any", lambda d, *_: d, lambda d, *_: d, "")
 _binary("sub", lambda d, *_: d, lambda d, *_: lax.neg(d), "")
-_binary("mul", lambda d, a, b, y: d * b, lambda d, a, b, y: d * a, ["x1", "x0"])
-_binary("div", lambda d, a, b, y: d / b, lambda d, a, b, y: lax.neg(d * a / b / b), ["x1", "x0 x1"])
+_binary("mul", lambda d, a, b, y: lax.mul(d, b), lambda d, a, b, y: lax.mul(d, a), ["x1", "x0"], takes_numbers=True)
+_binary("div", lambda d, a, b, y: lax.div(d, b), lambda d, a, b, y: lax.neg(d * a / b / b), ["x1", "x0 x1"])
 _binary("rem", lambda d, *_: d, lambda d, a, b, y: lax.neg(d) * lax.mul(lax.sign(a / b), lax.floor(lax.abs(a / b))), ["", "x0 x1"])
-_binary(
-    "atan2", lambda d, a, b, y: d * b / (a * a + b * b), lambda d, a, b, y: lax.neg(d * a / (a * a + b * b)), ["x0 x1", "x0 x1"]
-)
+_binary("atan2", lambda d, a, b, y: d * b / (a * a + b * b), lambda d, a, b, y: lax.neg(d * a / (a * a + b * b)), ["x0 x1", "x0 x1"])
 
 
 def _share(d, mine, other, wins):
@@ -96,8 +103,8 @@ def _(eq, dy):
 def _(eq, dy):
     n, x = eq["y"], eq.x[0]
     if n in (0, 1):
-        return dy * _c(dy, n)
-    return dy * (_c(x, n) * (x if n == 2 else lax.integer_pow(x, n - 1)))
+        return lax.mul(dy, _number(dy, n))
+    return lax.mul(dy, lax.mul(_number(x, n), x if n == 2 else lax.integer_pow(x, n - 1)))
 
 
 _unary("sin", "x", lax.cos)
@@ -108,7 +115,7 @@ _unary("acos", "x", lambda x: lax.neg(lax.rsqrt(1 - x * x)))
 _unary("atan", "x", lambda x: 1 / (1 + x * x))
 _unary("sinh", "x", lax.cosh)
 _unary("cosh", "x", lax.sinh)
-_unary("tanh", "y", lambda y: 1 - y * y)
+_unary("tanh", "y", lambda y: lax.sub(_number(y, 1), lax.mul(y, y)))
 _unary("asinh", "x", lambda x: lax.rsqrt(x * x + 1))
 _unary("acosh", "x", lambda x: lax.rsqrt(x * x - 1))
 _unary("atanh", "x", lambda x: 1 / ((1 + x) * (1 - x)))
@@ -121,9 +128,9 @@ _unary("log1p", "x", lambda x: 1 / (1 + x))
 _unary("sqrt", "y", lambda y: 0.5 / y)
 _unary("rsqrt", "x", lambda x: -0.5 * lax.rsqrt(x) / x)
 _unary("cbrt", "y", lambda y: 1 / (3 * y * y))
-_unary("square", "x", lambda x: 2 * x)
+_unary("square", "x", lambda x: lax.mul(_number(x, 2), x))
 _unary("one_minus_square", "x", lambda x: -2 * x)
-_unary("logistic", "y", lambda y: y * (1 - y))
+_unary("logistic", "y", lambda y: lax.mul(y, lax.sub(_number(y, 1), y)))
 _unary("abs", "x", lambda x: lax.select(lax.ge(x, _c(x, 0)), _c(x, 1), _c(x, -1)))  # at 0: 1, as JAX
 _unary("erf", "x", lambda x: (2 / math.sqrt(math.pi)) * lax.exp(lax.neg(x * x)))
 _unary("erfc", "x", lambda x: (-2 / math.sqrt(math.pi)) * lax.exp(lax.neg(x * x)))
@@ -251,9 +258,46 @@ def _(eq, dy):
 
 
 no_gradient(
-    "sign", "floor", "ceil", "round", "is_finite", "stop_gradient", "eq", "ne", "lt", "le", "gt", "ge", "eq_to", "le_to", "lt_to",
-    "not", "and", "or", "xor",
-    "shift_left", "shift_right_logical", "shift_right_arithmetic", "population_count", "clz", "mulhi", "bitcast_convert_type",
-    "iota", "random_bits", "random_seed", "random_split", "random_fold_in", "random_wrap", "random_unwrap", "random_clone",
-    "threefry2x32", "rng_bit_generator", "rng_uniform", "empty", "empty2", "create_token", "after_all", "axis_index",
+    "sign",
+    "floor",
+    "ceil",
+    "round",
+    "is_finite",
+    "stop_gradient",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "eq_to",
+    "le_to",
+    "lt_to",
+    "not",
+    "and",
+    "or",
+    "xor",
+    "shift_left",
+    "shift_right_logical",
+    "shift_right_arithmetic",
+    "population_count",
+    "clz",
+    "mulhi",
+    "bitcast_convert_type",
+    "iota",
+    "random_bits",
+    "random_seed",
+    "random_split",
+    "random_fold_in",
+    "random_wrap",
+    "random_unwrap",
+    "random_clone",
+    "threefry2x32",
+    "rng_bit_generator",
+    "rng_uniform",
+    "empty",
+    "empty2",
+    "create_token",
+    "after_all",
+    "axis_index",
 )

@@ -73,8 +73,16 @@ def _(eq, dy):
         high = [ny + nk - 1 - nx - lo for nx, nk, ny, lo in zip(size_x, size_k, size_y, low)]
         numbers = lax.ConvDimensionNumbers((lhs[1], lhs[0], *lhs[2:]), (out[1], out[0], *out[2:]), (rhs[1], rhs[0], *rhs[2:]))
         d = lax.conv_general_dilated(
-            eq.x[0], dy, rhs_dilation, list(zip(low, high)), lhs_dilation, strides, numbers, feature_group_count=batches,
-            batch_group_count=groups, **kind,
+            eq.x[0],
+            dy,
+            rhs_dilation,
+            list(zip(low, high)),
+            lhs_dilation,
+            strides,
+            numbers,
+            feature_group_count=batches,
+            batch_group_count=groups,
+            **kind,
         )
         return lax.convert_element_type(d, k.dtype)
 

@@ -6,7 +6,7 @@ from jax import lax
 from ..engine import rule
 
 
-@rule("broadcast_in_dim", again=True)
+@rule("broadcast_in_dim", recomputes=True)
 def _(eq, dy):
     aval, dims = eq.in_avals[0], eq["broadcast_dimensions"]
     kept = {d for d, n in zip(dims, aval.shape) if n == dy.shape[d]}
@@ -14,7 +14,7 @@ def _(eq, dy):
     return lax.reshape(summed, aval.shape), *[None] * (len(eq.in_avals) - 1)
 
 
-@rule("reshape", again=True)
+@rule("reshape", recomputes=True)
 def _(eq, dy):
     if eq.params.get("dimensions") is not None:
         order = eq["dimensions"]
@@ -25,12 +25,12 @@ def _(eq, dy):
 
 for _name in ("squeeze", "expand_dims"):
 
-    @rule(_name, again=True)
+    @rule(_name, recomputes=True)
     def _(eq, dy):
         return lax.reshape(dy, eq.in_avals[0].shape)
 
 
-@rule("transpose", again=True)
+@rule("transpose", recomputes=True)
 def _(eq, dy):
     return lax.transpose(dy, tuple(int(i) for i in np.argsort(eq["permutation"])))
 

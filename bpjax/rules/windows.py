@@ -18,7 +18,12 @@ def _(eq, dy):
     high = [b + w - 1 - a - lo for b, w, a, lo in zip(base, size, apart, low)]
     spread = lax.pad(dy, lax.full((), 0, dy.dtype), [(lo, hi, s - 1) for lo, hi, s in zip(low, high, eq["window_strides"])])
     return lax.reduce_window(
-        spread, np.zeros((), dy.dtype), lax.add, eq["window_dimensions"], eq["base_dilation"], [(0, 0)] * dy.ndim,
+        spread,
+        np.zeros((), dy.dtype),
+        lax.add,
+        eq["window_dimensions"],
+        eq["base_dilation"],
+        [(0, 0)] * dy.ndim,
         window_dilation=eq["window_dilation"],
     )
 

@@ -155,17 +155,23 @@ def test_a_wrong_scan_rule_is_blamed_and_not_its_body(monkeypatch):
     from bpjax.engine.control import _Scan
 
     class Wrong(_Scan):
-        def backward(self, record, dys, watch):
-            return [None if d is None else 2 * d for d in super().backward(record, dys, watch)]
+        def backward(self, record, dys):
+            return [None if d is None else 2 * d for d in super().backward(record, dys)]
 
     monkeypatch.setitem(RULES, "scan", Wrong())
     report = bpjax.check_gradients(lambda x: jnp.sum(lax.scan(lambda c, a: (jnp.sin(c * a), None), x[0], x)[0]), x)
     assert not report.ok and report.blame[0].rule == "scan"
 
 
-def test_an_op_that_is_vmapped_is_said_to_go_through_its_formula():
+def test_a_wrong_op_that_is_vmapped_is_blamed():
     op = affine_op(sign)
     report = bpjax.check_gradients(lambda xs: jnp.sum(jax.vmap(lambda a: op(a, x, x[0]))(xs)), np.stack([x, x]))
+    assert not report.ok and report.blame[0].rule == "planted"
+
+
+def test_an_op_whose_unmapped_argument_is_differentiated_is_said_to_go_through_its_formula():
+    op = affine_op(sign)
+    report = bpjax.check_gradients(lambda a: jnp.sum(jax.vmap(lambda b: op(a, x, b))(x)), x)
     assert report.ok and "written backward of planted was not used" in str(report)
 
 

@@ -100,7 +100,8 @@ CASES = {
     "scan of length zero": (lambda x: lax.scan(lambda c, a: (c * a, a), x, jnp.zeros((0, 3))), [arrays((3,))]),
     "a tied RNN with w.T in its body": (rnn, [tuple(arrays((3, 3), (2, 3))), arrays((6, 2), seed=3)]),
     "a carry that becomes active late": (
-        lambda x: lax.scan(lambda c, a: ((c[1], c[0] * a, c[2] * c[1]), None), (1.0, 2.0, 3.0), x)[0], [arrays((4,))]
+        lambda x: lax.scan(lambda c, a: ((c[1], c[0] * a, c[2] * c[1]), None), (1.0, 2.0, 3.0), x)[0],
+        [arrays((4,))],
     ),
     "cond": (lambda x, y: lax.cond(x[0] > 0, lambda a, b: jnp.sin(a) * b, lambda a, b: a * 2 + 0 * b, x, y), arrays((3,), (3,))),
     "switch in a scan": (
@@ -115,7 +116,8 @@ CASES = {
         [arrays((3,))],
     ),
     "checkpoint that saves products": (
-        jax.checkpoint(lambda x, w: jnp.sin(jnp.sin(x @ w) @ w), policy=jax.checkpoint_policies.dots_saveable), arrays((2, 3), (3, 3))
+        jax.checkpoint(lambda x, w: jnp.sin(jnp.sin(x @ w) @ w), policy=jax.checkpoint_policies.dots_saveable),
+        arrays((2, 3), (3, 3)),
     ),
     "checkpoint in a scan": (lambda x: lax.scan(jax.checkpoint(lambda c, a: (jnp.sin(c * a), c * x)), x, x), [arrays((3,))]),
     "inner vmap": (lambda x, w: jax.vmap(lambda r: jnp.tanh(w @ r))(x), arrays((4, 3), (2, 3))),

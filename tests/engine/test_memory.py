@@ -48,8 +48,12 @@ def test_no_more_temporary_bytes_than_jax_grad(case):
     assert hand <= auto, f"hand {hand}, jax.grad {auto}"
 
 
-OPTIONS = {"softmax": {"dim": -1}, "log_softmax": {"dim": -1}, "layer_norm": {"normalized_shape": 256},
-           "rms_norm": {"normalized_shape": 256}}
+OPTIONS = {
+    "softmax": {"dim": -1},
+    "log_softmax": {"dim": -1},
+    "layer_norm": {"normalized_shape": 256},
+    "rms_norm": {"normalized_shape": 256},
+}
 MARKED = ["sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", *OPTIONS]
 
 

@@ -9,7 +9,7 @@ from verdict import assert_same, on_device
 
 import bpjax
 import bpjax.functional as F
-from bpjax.functional import attention_blocks
+from bpjax.functional._shared import attention_blocks
 
 pytestmark = pytest.mark.usefixtures("x64")
 key = jax.random.key(2)

@@ -11,7 +11,7 @@ from verdict import assert_same, on_device
 
 import bpjax
 import bpjax.functional as F
-from bpjax.functional import (
+from bpjax.functional._conv import (
     dense_correlation,
     depthwise_correlation,
     patch_correlation,
@@ -19,7 +19,7 @@ from bpjax.functional import (
     pointwise_correlation,
     winograd_correlation,
 )
-from bpjax.functional.kernel_windows import Windows
+from bpjax.functional._conv.kernel_windows import Windows
 
 pytestmark = pytest.mark.usefixtures("x64")
 KINDS = {  # maps: how windows that were drawn are bent to what the maps are for

@@ -69,8 +69,8 @@ def test_the_bias_of_many_classes():
 def test_ctc_runs_its_own_backward(monkeypatch):
     from bpjax.engine import Op
 
-    names, original = [], Op._declared
-    monkeypatch.setattr(Op, "_declared", lambda self, half: names.append((self.__name__, half)) or original(self, half))
+    names, original = [], Op.declared
+    monkeypatch.setattr(Op, "declared", lambda self, half: names.append((self.__name__, half)) or original(self, half))
     bpjax.grad(lambda lp: F.ctc_loss(lp, jnp.array([[1]]), (2,), (1,)))(jnp.zeros((2, 1, 2)))
     assert ("_ctc_loss", "backward") in names
 

@@ -21,8 +21,11 @@ attention = F.scaled_dot_product_attention
         (lambda: attention(two, two, two, enable_gqa=True), ValueError, "at least 3 axes, got query (4, 5)"),
         (lambda: attention(q, k[..., :4], v), ValueError, "query and key must have one last axis, got query"),
         (lambda: attention(q, k, v[..., :5, :]), ValueError, "key and value must have one length (axis -2), got query"),
-        (lambda: attention(q, k[..., :4], v[..., :5, :]), ValueError, "last axis, got query (2, 3, 4, 5), key (2, 3, 6, 4), value "
-         "(2, 3, 5, 7); key and value must have one length"),
+        (
+            lambda: attention(q, k[..., :4], v[..., :5, :]),
+            ValueError,
+            "last axis, got query (2, 3, 4, 5), key (2, 3, 6, 4), value (2, 3, 5, 7); key and value must have one length",
+        ),
         (lambda: attention(six, k, v), ValueError, "leading axes do not broadcast (enable_gqa=False), got query (2, 6, 4, 5)"),
         (lambda: attention(five, k, v, enable_gqa=True), ValueError, "the heads (axis -3) of key and value must divide"),
         (lambda: attention(q[:, :1], k, v, enable_gqa=True), ValueError, "must divide"),
@@ -88,8 +91,12 @@ one = jnp.ones((1, 1, 4))
         ({"key_padding_mask": jnp.ones((5, 2), bool)}, ValueError, "expected key_padding_mask of shape (2, 5), got (5, 2)"),
         ({"attn_mask": jnp.ones((2, 3, 5), bool)}, ValueError, "expected attn_mask of shape (3, 5) or (4, 3, 5), got (2, 3, 5)"),
         ({"attn_mask": jnp.ones((3, 5), int)}, ValueError, "attn_mask must be of bool or float32, got int32"),
-        ({"key_padding_mask": jnp.ones(5, jnp.float16), "attn_mask": one}, ValueError, "key_padding_mask of shape (2, 5), got (5,); "
-         "expected attn_mask of shape (3, 5) or (4, 3, 5), got (1, 1, 4); key_padding_mask must be of bool or float32, got float16"),
+        (
+            {"key_padding_mask": jnp.ones(5, jnp.float16), "attn_mask": one},
+            ValueError,
+            "key_padding_mask of shape (2, 5), got (5,); "
+            "expected attn_mask of shape (3, 5) or (4, 3, 5), got (1, 1, 4); key_padding_mask must be of bool or float32, got float16",
+        ),
         ({"is_causal": True}, ValueError, "is_causal=True says that attn_mask is causal: give it"),
         ({"query": [1.0]}, TypeError, "expected query as an array, got a list"),
         ({"value": None}, TypeError, "expected value as an array, got a NoneType"),
@@ -150,8 +157,14 @@ transformer = nn.Transformer(4, 2, 1, 1, 8)
         (nn.MultiheadAttention(4, 2), [x.astype(jnp.bfloat16)] * 3, {}, TypeError, "query bfloat16"),
         (transformer, [x, y[:, :1]], {}, ValueError, "of 4 features and one batch, got shapes (3, 2, 4) and (5, 1, 4)"),
         (transformer, [x, y[..., :3]], {}, ValueError, "Transformer: expected src and tgt of 4 features and one batch"),
-        (transformer, [x, y], {"tgt_mask": jnp.ones((3, 3))}, ValueError, '"decoder.layers.0.self_attn" (MultiheadAttention): '
-         "multi_head_attention_forward: expected attn_mask of shape (5, 5) or (4, 5, 5), got (3, 3)"),
+        (
+            transformer,
+            [x, y],
+            {"tgt_mask": jnp.ones((3, 3))},
+            ValueError,
+            '"decoder.layers.0.self_attn" (MultiheadAttention): '
+            "multi_head_attention_forward: expected attn_mask of shape (5, 5) or (4, 5, 5), got (3, 3)",
+        ),
         (transformer, [x, y], {"src_is_causal": True}, ValueError, '"encoder.layers.0.self_attn" (MultiheadAttention): '),
         (transformer, [x, y], {"memory_key_padding_mask": jnp.ones((2, 3), int)}, ValueError, "key_padding_mask must be of bool"),
     ],

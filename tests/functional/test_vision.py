@@ -73,9 +73,7 @@ def test_a_grid_of_low_precision_is_read_in_float32(mode):
         y = F.grid_sample(x, grid, mode, "reflection", False)
         return jnp.sum(y.astype(jnp.float32) ** 2) / 2, y
 
-    low, truth = (
-        bpjax.value_and_grad(sampled, (0, 1), has_aux=True)(x.astype(d), grid.astype(d)) for d in (jnp.bfloat16, jnp.float32)
-    )
+    low, truth = (bpjax.value_and_grad(sampled, (0, 1), has_aux=True)(x.astype(d), grid.astype(d)) for d in (jnp.bfloat16, jnp.float32))
     for a, t in zip((low[0][1], *low[1]), (truth[0][1], *truth[1]), strict=True):
         assert a.dtype == jnp.bfloat16
         assert np.linalg.norm(np.asarray(a - t, np.float32)) <= 2**-7 * np.linalg.norm(t)

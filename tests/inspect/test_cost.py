@@ -9,8 +9,8 @@ from flax import nnx
 import bpjax
 import bpjax.functional as F
 from bpjax import nn
-from bpjax.engine import jaxprs
 from bpjax.inspect.cost import flops
+from bpjax.program import jaxprs
 
 key = jax.random.key(0)
 x, labels = jax.random.normal(key, (32, 16)), jnp.arange(32) % 4

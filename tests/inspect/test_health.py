@@ -11,8 +11,10 @@ from flax import nnx
 import bpjax
 import bpjax.functional as F
 from bpjax import inspect, nn
-from bpjax.engine import jaxprs, owner_of
 from bpjax.models.digits import MODELS, classification_loss
+from bpjax.program import jaxprs
+from bpjax.program.modules import owner_of
+from bpjax.program.straight import inside
 from bpjax.training import TrainState, create_state, make_train_step
 
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-12}
@@ -413,7 +415,7 @@ def count(jaxpr):
         for eqn in prog.eqns:
             if eqn.primitive.name in found:
                 found[eqn.primitive.name] += 1
-            for inner in jaxprs.inner_programs(eqn):
+            for inner in [inside(eqn)] if eqn.primitive.name == "op" else jaxprs.inner_programs(eqn):
                 walk(inner)
 
     walk(jaxpr)

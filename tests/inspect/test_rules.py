@@ -11,9 +11,9 @@ from jax import lax
 import bpjax
 import bpjax.functional as F
 from bpjax import nn
-from bpjax.engine import Watch, jaxprs, op_of, run, sweep
-from bpjax.engine.replaced import Replacements
+from bpjax.engine import Hook, hooked, op_of, replacements, run, sweep
 from bpjax.inspect import rules
+from bpjax.program import jaxprs
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -468,11 +468,15 @@ def traced(f, params):
 
 def met(program, values, active, *, rules=None, at=None):
     """Every record of a sweep, those inside loops too, in the order of the sweep."""
-    watch = Watch(lambda record, dys, dxs: ())
-    with Replacements(rules, at).applied():
+
+    class Met(Hook):
+        def observe(self, record, dys, dxs):
+            return ()
+
+    with hooked(*replacements(rules, at), Met()) as findings:
         (value,), tape = run(program, values, active)
-        sweep(tape, [jnp.ones_like(value)], watch)
-    return [record for record, _ in watch.found]
+        sweep(tape, [jnp.ones_like(value)])
+    return [finding.record for finding in findings]
 
 
 def label(record):

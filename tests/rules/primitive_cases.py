@@ -87,7 +87,10 @@ case("scatter", "out of bounds is dropped", lambda x, u: x.at[np.array([1, 7])].
 case("scatter-mul", "unique", lambda x, u: x.at[np.array([0, 3])].multiply(u, unique_indices=True), normal(4, 2), normal(2, 2))
 case("dynamic_slice", "clamped", lambda x: lax.dynamic_slice(x, (jnp.int32(3), jnp.int32(0)), (2, 2)), normal(4, 3))
 case(
-    "dynamic_update_slice", "inside", lambda x, u: lax.dynamic_update_slice(x, u, (jnp.int32(1), jnp.int32(1))), normal(4, 3),
+    "dynamic_update_slice",
+    "inside",
+    lambda x, u: lax.dynamic_update_slice(x, u, (jnp.int32(1), jnp.int32(1))),
+    normal(4, 3),
     normal(2, 2),
 )
 case("dot_general", "matrices", lambda x, y: x @ y, normal(2, 3), normal(3, 4))
@@ -103,23 +106,35 @@ def conv(**options):
 case("conv_general_dilated", "same", conv(), normal(2, 3, 5, 6), normal(4, 3, 3, 3))
 case("conv_general_dilated", "strided, valid, uneven", conv(window_strides=(2, 3), padding="VALID"), normal(2, 3, 8, 9), normal(4, 3, 3, 2))
 case(
-    "conv_general_dilated", "dilated", conv(rhs_dilation=(2, 1), lhs_dilation=(1, 2), padding=[(2, 1), (0, 3)]),
-    normal(2, 2, 6, 5), normal(3, 2, 2, 3),
+    "conv_general_dilated",
+    "dilated",
+    conv(rhs_dilation=(2, 1), lhs_dilation=(1, 2), padding=[(2, 1), (0, 3)]),
+    normal(2, 2, 6, 5),
+    normal(3, 2, 2, 3),
 )
 case("conv_general_dilated", "groups", conv(feature_group_count=2), normal(2, 4, 5, 5), normal(6, 2, 3, 3))
 case(
-    "conv_general_dilated", "depthwise, strided", conv(feature_group_count=4, window_strides=(2, 2)), normal(2, 4, 5, 5),
+    "conv_general_dilated",
+    "depthwise, strided",
+    conv(feature_group_count=4, window_strides=(2, 2)),
+    normal(2, 4, 5, 5),
     normal(4, 1, 3, 3),
 )
 case("conv_general_dilated", "batch groups", conv(batch_group_count=2), normal(4, 3, 5, 5), normal(6, 3, 3, 3))
 case("conv_general_dilated", "NHWC", conv(dimension_numbers=("NHWC", "HWIO", "NHWC")), normal(2, 5, 6, 3), normal(3, 2, 3, 4))
 case("conv_general_dilated", "negative padding", conv(padding=[(-1, 0), (1, -1)]), normal(1, 2, 6, 6), normal(2, 2, 2, 2))
 case(
-    "reduce_window_sum", "strided", lambda x: lax.reduce_window(x, 0.0, lax.add, (1, 3, 2), (1, 2, 1), ((0, 0), (1, 0), (0, 1))), normal(2, 6, 5)  # noqa: E501
+    "reduce_window_sum",
+    "strided",
+    lambda x: lax.reduce_window(x, 0.0, lax.add, (1, 3, 2), (1, 2, 1), ((0, 0), (1, 0), (0, 1))),
+    normal(2, 6, 5),  # noqa: E501
 )
 case(
-    "reduce_window_max", "overlapping", lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (1, 3, 2), (1, 2, 1), ((0, 0), (1, 0), (0, 1))),
-    normal(2, 6, 5), smooth=False,
+    "reduce_window_max",
+    "overlapping",
+    lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (1, 3, 2), (1, 2, 1), ((0, 0), (1, 0), (0, 1))),
+    normal(2, 6, 5),
+    smooth=False,
 )
 case("logsumexp", "softmax and its kin", lambda x: (jax.nn.logsumexp(x, -1), jax.nn.softmax(x, -1)), normal(2, 4))
 
@@ -128,11 +143,37 @@ case("logsumexp", "softmax and its kin", lambda x: (jax.nn.logsumexp(x, -1), jax
 
 INF = np.inf
 EDGES = {
-    "sin": [0.0, 30, -2], "cos": [0.0, 30, -2], "tan": [0.0, 1.5], "sinh": [0.0, -3], "cosh": [0.0, -3], "tanh": [0.0, 20, -20],
-    "exp": [0.0, -50, 3], "exp2": [0.0, -50, 3], "expm1": [0.0, 1e-9, 3], "atan": [0.0, 1e6], "asinh": [0.0, -1e3], "logistic": [0.0, 40, -40],  # noqa: E501
-    "erf": [0.0, 5, -5], "erfc": [0.0, 5, -5], "square": [0.0, -3], "bessel_i0e": [-3.0, 2, 10], "bessel_i1e": [0.0, 1e-17, -3], "neg": [0.0, INF],  # noqa: E501
-    "log": [0.0, 1e-100, 5], "log1p": [0.0, -0.5, 1e9], "sqrt": [0.0, 4], "rsqrt": [0.0, 4, 1e-9], "cbrt": [0.0, -8, 8], "lgamma": [0.5, 30],  # noqa: E501
-    "digamma": [0.5, 30], "asin": [1.0, 0, -1], "acos": [1.0, 0, -1], "atanh": [0.0, 1], "erf_inv": [0.0, 0.99], "acosh": [1.0, 10], "abs": [-0.0, 0, INF],  # noqa: E501
+    "sin": [0.0, 30, -2],
+    "cos": [0.0, 30, -2],
+    "tan": [0.0, 1.5],
+    "sinh": [0.0, -3],
+    "cosh": [0.0, -3],
+    "tanh": [0.0, 20, -20],
+    "exp": [0.0, -50, 3],
+    "exp2": [0.0, -50, 3],
+    "expm1": [0.0, 1e-9, 3],
+    "atan": [0.0, 1e6],
+    "asinh": [0.0, -1e3],
+    "logistic": [0.0, 40, -40],  # noqa: E501
+    "erf": [0.0, 5, -5],
+    "erfc": [0.0, 5, -5],
+    "square": [0.0, -3],
+    "bessel_i0e": [-3.0, 2, 10],
+    "bessel_i1e": [0.0, 1e-17, -3],
+    "neg": [0.0, INF],  # noqa: E501
+    "log": [0.0, 1e-100, 5],
+    "log1p": [0.0, -0.5, 1e9],
+    "sqrt": [0.0, 4],
+    "rsqrt": [0.0, 4, 1e-9],
+    "cbrt": [0.0, -8, 8],
+    "lgamma": [0.5, 30],  # noqa: E501
+    "digamma": [0.5, 30],
+    "asin": [1.0, 0, -1],
+    "acos": [1.0, 0, -1],
+    "atanh": [0.0, 1],
+    "erf_inv": [0.0, 0.99],
+    "acosh": [1.0, 10],
+    "abs": [-0.0, 0, INF],  # noqa: E501
 }
 for _name, _values in EDGES.items():
     case(_name, "edges", getattr(lax, _name), np.array(_values), smooth=False)
@@ -168,7 +209,9 @@ case("igammac", "both", lax.igammac, 0.5 + positive(4), positive(4), smooth=Fals
 case("igammac", "a scalar", lambda a, x: lax.igammac(a, x), 0.5 + positive(4), np.array(0.7), smooth=False)
 case("regularized_incomplete_beta", "in x", lambda x: lax.betainc(jnp.full_like(x, 1.5), jnp.full_like(x, 2.5), x), 0.5 + inside(4) / 2)
 case(
-    "regularized_incomplete_beta", "scalar shapes", lambda x: lax.betainc(jnp.ones_like(x[0]), 2 * jnp.ones_like(x[0]), x),
+    "regularized_incomplete_beta",
+    "scalar shapes",
+    lambda x: lax.betainc(jnp.ones_like(x[0]), 2 * jnp.ones_like(x[0]), x),
     0.5 + inside(4) / 2,
 )
 case("polygamma", "first", lambda x: lax.polygamma(jnp.ones_like(x), x), positive(4))
@@ -201,7 +244,10 @@ for _name in ("cummax", "cummin"):
 case("cumprod", "one", lambda x: lax.cumprod(x, 0), normal(1, 3))
 case("cumlogsumexp", "in reverse, ties", lambda x: lax.cumlogsumexp(x, 1, reverse=True), np.array([[0.0, 0, 700, -700, 700, 1]]))
 case(
-    "sort", "two keys and ties", lambda x, y: lax.sort((x, y, x * y), dimension=1, num_keys=2), np.array([[1.0, 0, 1, 0, 1]]),
+    "sort",
+    "two keys and ties",
+    lambda x, y: lax.sort((x, y, x * y), dimension=1, num_keys=2),
+    np.array([[1.0, 0, 1, 0, 1]]),
     normal(1, 5),
 )
 case("sort", "descending", lambda x: jnp.sort(x, 0, descending=True), normal(4, 2))
@@ -211,53 +257,92 @@ case("top_k", "weighted", lambda x: lax.top_k(x * x, 1)[0], normal(3, 5))
 case("gather", "batched places", lambda x: jax.vmap(lambda r, i: r[i])(x, np.array([[0, 0], [2, 1], [-1, 0]])), normal(3, 4))
 case("gather", "windows", lambda x: jax.vmap(lambda i: lax.dynamic_slice(x, (i, i), (2, 3)))(np.array([0, 1, 5])), normal(4, 5))
 case(
-    "scatter-add", "batched places", lambda x, u: jax.vmap(lambda r, i, v: r.at[i].add(v))(x, np.array([[0, 0], [2, 1]]), u),
-    normal(2, 4), normal(2, 2),
+    "scatter-add",
+    "batched places",
+    lambda x, u: jax.vmap(lambda r, i, v: r.at[i].add(v))(x, np.array([[0, 0], [2, 1]]), u),
+    normal(2, 4),
+    normal(2, 2),
 )
 case(
-    "scatter-add", "dropped and clipped", lambda x, u: x.at[np.array([1, 9])].add(u, mode="clip").at[9].add(u[0]), normal(4, 2),
+    "scatter-add",
+    "dropped and clipped",
+    lambda x, u: x.at[np.array([1, 9])].add(u, mode="clip").at[9].add(u[0]),
+    normal(4, 2),
     normal(2, 2),
 )
 case("scatter-sub", "repeated", lambda x, u: x.at[np.array([1, 1, 3])].subtract(u), normal(4, 2), normal(3, 2))
 case("scatter-sub", "one place", lambda x, u: x.at[1, 0].subtract(u), normal(4, 2), normal())
 case("scatter", "unique", lambda x, u: x.at[np.array([2, 0])].set(u, unique_indices=True), normal(4, 2), normal(2, 2))
 case(
-    "scatter", "batched places", lambda x, u: jax.vmap(lambda r, i, v: r.at[i].set(v))(x, np.array([[0, 0], [2, 1]]), u),
-    normal(2, 4), normal(2, 2),
+    "scatter",
+    "batched places",
+    lambda x, u: jax.vmap(lambda r, i, v: r.at[i].set(v))(x, np.array([[0, 0], [2, 1]]), u),
+    normal(2, 4),
+    normal(2, 2),
 )
 case("scatter-mul", "the operand only", lambda x: x.at[np.array([1, 1, 3])].multiply(np.array([[2.0], [3], [4]])), normal(4, 2))
 for _name, _method in (("scatter-max", "max"), ("scatter-min", "min")):
     case(_name, "smooth", lambda x, u, m=_method: getattr(x.at[np.array([1, 3, 1])], m)(u), normal(4, 2), normal(3, 2))
     case(
-        _name, "ties", lambda x, u, m=_method: getattr(x.at[np.array([1, 1, 0, 2])], m)(u), np.array([1.0, 2, 3, 4]),
-        np.array([2.0, 2, 1, 5]), smooth=False,
+        _name,
+        "ties",
+        lambda x, u, m=_method: getattr(x.at[np.array([1, 1, 0, 2])], m)(u),
+        np.array([1.0, 2, 3, 4]),
+        np.array([2.0, 2, 1, 5]),
+        smooth=False,
     )
 case("dynamic_slice", "from the end", lambda x: lax.dynamic_slice(x, (jnp.int32(-2),), (2,)) ** 2, normal(5))
 case(
-    "dynamic_update_slice", "clamped", lambda x, u: lax.dynamic_update_slice(x, u, (jnp.int32(3), jnp.int32(-1))), normal(4, 3),
+    "dynamic_update_slice",
+    "clamped",
+    lambda x, u: lax.dynamic_update_slice(x, u, (jnp.int32(3), jnp.int32(-1))),
+    normal(4, 3),
     normal(2, 2),
 )
 
 case("dot_general", "vectors", lambda x, y: x @ y, normal(3), normal(3))
 case("dot_general", "outer", lambda x, y: lax.dot_general(x, y, (((), ()), ((), ()))), normal(2), normal(3))
 case(
-    "dot_general", "precision and type", lambda x, y: lax.dot_general(
-        x, y, (((0,), (1,)), ((), ())), precision=("highest", "default"), preferred_element_type=x.dtype), normal(3, 2), normal(4, 3),
+    "dot_general",
+    "precision and type",
+    lambda x, y: lax.dot_general(x, y, (((0,), (1,)), ((), ())), precision=("highest", "default"), preferred_element_type=x.dtype),
+    normal(3, 2),
+    normal(4, 3),
 )
 case(
-    "conv_general_dilated", "one dimension", conv(window_strides=(3,), padding=[(2, 0)], dimension_numbers=("NWC", "WIO", "NWC")),
-    normal(2, 9, 3), normal(4, 3, 2),
+    "conv_general_dilated",
+    "one dimension",
+    conv(window_strides=(3,), padding=[(2, 0)], dimension_numbers=("NWC", "WIO", "NWC")),
+    normal(2, 9, 3),
+    normal(4, 3, 2),
 )
 case("conv_general_dilated", "three dimensions", conv(window_strides=(1, 2, 1)), normal(1, 2, 3, 4, 3), normal(2, 2, 2, 3, 2))
 case(
-    "conv_general_dilated", "groups, everything else", conv(
-        window_strides=(2, 1), padding=[(1, 2), (0, 1)], lhs_dilation=(2, 1), rhs_dilation=(1, 2), feature_group_count=3,
-        dimension_numbers=("CNHW", "HIWO", "HNCW")), normal(6, 2, 5, 6), normal(3, 2, 2, 9),
+    "conv_general_dilated",
+    "groups, everything else",
+    conv(
+        window_strides=(2, 1),
+        padding=[(1, 2), (0, 1)],
+        lhs_dilation=(2, 1),
+        rhs_dilation=(1, 2),
+        feature_group_count=3,
+        dimension_numbers=("CNHW", "HIWO", "HNCW"),
+    ),
+    normal(6, 2, 5, 6),
+    normal(3, 2, 2, 9),
 )
 case(
-    "conv_general_dilated", "batch groups, everything else", conv(
-        window_strides=(2, 3), padding=[(1, 2), (0, 1)], rhs_dilation=(2, 1), batch_group_count=3, dimension_numbers=("NHWC", "OIHW", "NCHW")),  # noqa: E501
-    normal(6, 7, 6, 2), normal(6, 2, 2, 3),
+    "conv_general_dilated",
+    "batch groups, everything else",
+    conv(
+        window_strides=(2, 3),
+        padding=[(1, 2), (0, 1)],
+        rhs_dilation=(2, 1),
+        batch_group_count=3,
+        dimension_numbers=("NHWC", "OIHW", "NCHW"),
+    ),  # noqa: E501
+    normal(6, 7, 6, 2),
+    normal(6, 2, 2, 3),
 )
 
 WINDOW = ((1, 3, 2), (1, 2, 1), ((0, 0), (1, 0), (0, 1)))
@@ -273,13 +358,18 @@ def min_pool(x, n):
 
 
 case(
-    "reduce_window_sum", "both dilations", lambda x: lax.reduce_window(
-        x, 0.0, lax.add, (2, 3), (2, 1), ((1, 0), (0, 2)), base_dilation=(2, 3), window_dilation=(1, 2)), normal(4, 3),
+    "reduce_window_sum",
+    "both dilations",
+    lambda x: lax.reduce_window(x, 0.0, lax.add, (2, 3), (2, 1), ((1, 0), (0, 2)), base_dilation=(2, 3), window_dilation=(1, 2)),
+    normal(4, 3),
 )
 case("reduce_window_max", "ties", max_pool, TIES, smooth=False)
 case(
-    "reduce_window_max", "base dilation",
-    lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (3,), (2,), ((1, 1),), base_dilation=(2,)), normal(6), smooth=False,
+    "reduce_window_max",
+    "base dilation",
+    lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (3,), (2,), ((1, 1),), base_dilation=(2,)),
+    normal(6),
+    smooth=False,
 )
 case("reduce_window_min", "overlapping", lambda x: lax.reduce_window(x, jnp.inf, lax.min, *WINDOW), normal(2, 6, 5))
 case("reduce_window_min", "ties", lambda x: lax.reduce_window(x, jnp.inf, lax.min, *WINDOW), TIES, smooth=False)

@@ -110,12 +110,16 @@ def test_placement_passes_the_cotangent_through():
         close(jax.jit(bpjax.grad(lambda x, f=f: f(x).sum()))(jnp.arange(3.0)), 2 * jnp.arange(3.0))
 
 
-@pytest.mark.parametrize("f, words", [
-    (lambda x: jnp.ones(3).at[jnp.array([0, 0])].multiply(x).sum(), "unique_indices"),
-    (lambda x: lax.polygamma(x, x).sum(), "order of polygamma"),
-    (lambda x: lax.betainc(x, x, x / 9).sum(), "betainc"),
-    (lambda x: x.at[0].apply(jnp.sin).sum(), "scatter_apply"),
-], ids=["repeated factors", "the order of polygamma", "a in betainc", "scatter_apply"])
+@pytest.mark.parametrize(
+    "f, words",
+    [
+        (lambda x: jnp.ones(3).at[jnp.array([0, 0])].multiply(x).sum(), "unique_indices"),
+        (lambda x: lax.polygamma(x, x).sum(), "order of polygamma"),
+        (lambda x: lax.betainc(x, x, x / 9).sum(), "betainc"),
+        (lambda x: x.at[0].apply(jnp.sin).sum(), "scatter_apply"),
+    ],
+    ids=["repeated factors", "the order of polygamma", "a in betainc", "scatter_apply"],
+)
 def test_what_has_no_derivative_is_refused(f, words):
     with pytest.raises(bpjax.NoRuleError, match=words):
         bpjax.grad(f)(jnp.array([1.0, 2.0]))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ... import functional as F
-from ...functional.checks import refuse
+from ...functional._shared.checks import refuse
 from ..module import Buffer, Module, Parameter
 
 __all__ = ["spectral_norm", "weight_norm"]

@@ -43,8 +43,12 @@ for how in ["mean", "sum", "none"]:
     case("binary_cross_entropy", f"{how} weight", [p, t, positive(4)], reduction=how)
     case("binary_cross_entropy_with_logits", how, [a, t], reduction=how)
     case("binary_cross_entropy_with_logits", f"{how} weight", [a, t, positive(4, 1)], reduction=how)
-    case("binary_cross_entropy_with_logits", f"{how} pos_weight", [a, t, positive(4, 1), positive(4)],
-         f=lambda z, t, w, p, how=how: F.binary_cross_entropy_with_logits(z, t, w, reduction=how, pos_weight=p))
+    case(
+        "binary_cross_entropy_with_logits",
+        f"{how} pos_weight",
+        [a, t, positive(4, 1), positive(4)],
+        f=lambda z, t, w, p, how=how: F.binary_cross_entropy_with_logits(z, t, w, reduction=how, pos_weight=p),
+    )
     case("multilabel_soft_margin_loss", how, [a, t], reduction=how)
     case("multilabel_soft_margin_loss", f"{how} weight", [a, t, positive(4)], reduction=how)
 case("multilabel_soft_margin_loss", "one row", [normal(4), unit(4, seed=1)])

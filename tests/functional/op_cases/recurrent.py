@@ -39,11 +39,20 @@ for name, gates in [("rnn_tanh", 1), ("rnn_relu", 1), ("gru", 3)]:
     case(name + "_cell", "without bias", [normal(2, 3), normal(2, 4), *weights(gates, 3, 4)[:2]], f=cell)
     case(name + "_cell", "one vector", [normal(3), normal(4), *weights(gates, 3, 4)], f=cell)
     case(name + "_cell", "batch 0", [normal(0, 3), normal(0, 4), *weights(gates, 3, 4)], f=cell)
-case("rnn_relu", "zeros at the kink", [normal(3, 2, 2), 0 * normal(2, 3), 0 * normal(3, 2), normal(3, 3)],
-     f=lambda *a: joined(F.rnn_relu(*a)), smooth=False)
+case(
+    "rnn_relu",
+    "zeros at the kink",
+    [normal(3, 2, 2), 0 * normal(2, 3), 0 * normal(3, 2), normal(3, 3)],
+    f=lambda *a: joined(F.rnn_relu(*a)),
+    smooth=False,
+)
 case("gru", "lean", [normal(4, 2, 3), normal(2, 4), *weights(3, 3, 4)], f=lambda *a: joined(F.gru(*a, memory="lean")))
-case("gru", "lean, without bias, reverse", [normal(3, 3), normal(4), *weights(3, 3, 4)[:2]],
-     f=lambda *a: joined(F.gru(*a, reverse=True, memory="lean")))
+case(
+    "gru",
+    "lean, without bias, reverse",
+    [normal(3, 3), normal(4), *weights(3, 3, 4)[:2]],
+    f=lambda *a: joined(F.gru(*a, reverse=True, memory="lean")),
+)
 
 
 def lstm(x, h, c, *weights, **options):
@@ -59,12 +68,20 @@ case("lstm", "without bias", [normal(5, 2, 3), normal(2, 4), normal(2, 4, seed=1
 case("lstm", "one bias, one sequence", [normal(5, 3), normal(4), normal(4, seed=1), *weights(4, 3, 4)[:3]], f=lstm)
 case("lstm", "reverse", [normal(3, 2, 3), normal(2, 4), normal(2, 4, seed=1), *weights(4, 3, 4)], f=lambda *a: lstm(*a, reverse=True))
 case("lstm", "projected", [normal(3, 2, 3), normal(2, 2), normal(2, 5), *weights(4, 3, 5, 2), normal(2, 5)], f=lstm)
-case("lstm", "projected, without bias, reverse", [normal(3, 3), normal(2), normal(5), *weights(4, 3, 5, 2)[:2], normal(2, 5)],
-     f=lambda x, h, c, W_ih, W_hh, W_hr: lstm(x, h, c, W_ih, W_hh, weight_hr=W_hr, reverse=True))
+case(
+    "lstm",
+    "projected, without bias, reverse",
+    [normal(3, 3), normal(2), normal(5), *weights(4, 3, 5, 2)[:2], normal(2, 5)],
+    f=lambda x, h, c, W_ih, W_hh, W_hr: lstm(x, h, c, W_ih, W_hh, weight_hr=W_hr, reverse=True),
+)
 case("lstm", "one step of sizes 1", [normal(1, 1, 1), normal(1, 1), normal(1, 1, seed=1), *weights(4, 1, 1)], f=lstm)
 case("lstm", "lean", [normal(4, 2, 3), normal(2, 4), normal(2, 4, seed=1), *weights(4, 3, 4)], f=lambda *a: lstm(*a, memory="lean"))
-case("lstm", "lean, projected, without bias, reverse", [normal(3, 3), normal(2), normal(5), *weights(4, 3, 5, 2)[:2], normal(2, 5)],
-     f=lambda x, h, c, W_ih, W_hh, W_hr: lstm(x, h, c, W_ih, W_hh, weight_hr=W_hr, reverse=True, memory="lean"))
+case(
+    "lstm",
+    "lean, projected, without bias, reverse",
+    [normal(3, 3), normal(2), normal(5), *weights(4, 3, 5, 2)[:2], normal(2, 5)],
+    f=lambda x, h, c, W_ih, W_hh, W_hr: lstm(x, h, c, W_ih, W_hh, weight_hr=W_hr, reverse=True, memory="lean"),
+)
 case("lstm", "batch 0", [normal(2, 0, 3), normal(0, 5), normal(0, 5), *weights(4, 3, 5)], f=lstm)
 case("lstm", "gates at their ends", [20 * normal(3, 7, 2), normal(7, 3), normal(7, 3, seed=1), *weights(4, 2, 3)], f=lstm)
 case("lstm_cell", "two biases", [normal(4, 4), normal(4, 4, seed=1), normal(4, 4, seed=2), *weights(4, 4, 4)], f=lstm_cell)

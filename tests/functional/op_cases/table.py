@@ -1,6 +1,5 @@
 """The table of cases of the functions: every check of a function runs over this list. To add one, add its cases beside its family."""
 
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -39,6 +39,7 @@ module("batch_norm", "plain", lambda lib: lambda x: lib.F.batch_norm(x, None, No
 module("batch_norm", "bias alone", lambda lib: lambda x, b: lib.F.batch_norm(x, None, None, bias=b, training=True), [x, affine[1]])
 module("instance_norm", "affine", lambda lib: lambda x, w, b: lib.F.instance_norm(x, weight=w, bias=b), [x, *affine])
 
+
 def by_running_statistics(lib):
     return lambda x, *affine: lib.F.instance_norm(x, *map(lib.array, stats), *affine, use_input_stats=False)
 

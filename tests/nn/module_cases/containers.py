@@ -62,8 +62,12 @@ listed = lambda lib: held(lambda: lib.nn.ParameterList(parameters(lib)))
 module("ParameterList", "in turn", lambda lib: net(lib, listed(lib), lambda self, x: sum(p * x for p in self.held)), [x])
 module("ParameterList", "by number", lambda lib: net(lib, listed(lib), lambda self, x: x * self.held[1] + self.held[-1]), [x])
 module("ParameterList", "a slice", lambda lib: net(lib, listed(lib), lambda self, x: sum(p * x for p in self.held[1:])), [x])
-module("ParameterList", "appended",
-       lambda lib: net(lib, held(lambda: lib.nn.ParameterList().append(parameters(lib)[0])), lambda self, x: x * self.held[0]), [x])
+module(
+    "ParameterList",
+    "appended",
+    lambda lib: net(lib, held(lambda: lib.nn.ParameterList().append(parameters(lib)[0])), lambda self, x: x * self.held[0]),
+    [x],
+)
 named = lambda lib: held(lambda: lib.nn.ParameterDict(dict(zip("abc", parameters(lib)))))
 module("ParameterDict", "by name", lambda lib: net(lib, named(lib), lambda self, x: x * self.held["a"] + self.held["c"]), [x])
 module("ParameterDict", "values", lambda lib: net(lib, named(lib), lambda self, x: sum(p * x for p in self.held.values())), [x])

@@ -60,8 +60,13 @@ loss("BCELoss", "edges", [np.array([0.0, 1.0, 0.0, 1.0, 1e-13])], {"target": np.
 loss("BCELoss", "scalar", [unit(), unit(seed=1)])
 module("BCEWithLogitsLoss", "weight", lambda lib: lib.nn.BCEWithLogitsLoss(lib.array(positive(4))), [x, q], modes=EVAL)
 module("BCEWithLogitsLoss", "pos_weight", lambda lib: lib.nn.BCEWithLogitsLoss(pos_weight=lib.array(positive(4))), [x, q], modes=EVAL)
-module("BCEWithLogitsLoss", "both, in order",
-       lambda lib: lib.nn.BCEWithLogitsLoss(lib.array(positive(3, 1)), None, False, "mean", lib.array(positive(1))), [x, q], modes=EVAL)
+module(
+    "BCEWithLogitsLoss",
+    "both, in order",
+    lambda lib: lib.nn.BCEWithLogitsLoss(lib.array(positive(3, 1)), None, False, "mean", lib.array(positive(1))),
+    [x, q],
+    modes=EVAL,
+)
 loss("BCEWithLogitsLoss", "extremes", [np.array([1e4, -1e4, 0.0, 1e4]), np.array([1.0, 1.0, 1.0, 0.0])])
 loss("BCEWithLogitsLoss", "empty", [normal(0, 3), normal(0, 3)])
 module("MultiLabelSoftMarginLoss", "weight", lambda lib: lib.nn.MultiLabelSoftMarginLoss(lib.array(positive(4))), [x, q], modes=EVAL)

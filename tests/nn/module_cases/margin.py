@@ -33,8 +33,13 @@ loss("MarginRankingLoss", "at the edge", [np.array([1.0, 0.0, 2.0]), np.zeros(3)
 loss("MarginRankingLoss", "scalars", [normal(), normal(seed=1), np.array(-1)])
 loss("HingeEmbeddingLoss", "at the edge, another target", [np.array([1.0, 0.0, 2.0, 1.0, 0.5]), np.array([-1, -1, -1, 1, 0])])
 loss("HingeEmbeddingLoss", "empty", [normal(0), np.zeros(0, int)])
-module("MultiMarginLoss", "weight, in order", lambda lib: lib.nn.MultiMarginLoss(2, 0.6, lib.array(positive(4)), False), [a, classes],
-       modes=EVAL)
+module(
+    "MultiMarginLoss",
+    "weight, in order",
+    lambda lib: lib.nn.MultiMarginLoss(2, 0.6, lib.array(positive(4)), False),
+    [a, classes],
+    modes=EVAL,
+)
 loss("MultiMarginLoss", "at the edge", [np.array([[1.0, 2.0, 1.5]]), np.array([1])])
 loss("MultiMarginLoss", "at the edge, p 2", [np.array([[1.0, 2.0, 1.5]]), np.array([1])], p=2)
 loss("MultiMarginLoss", "one row", [normal(5), np.array(2)], reduction="none")
@@ -45,8 +50,11 @@ loss("MultiLabelMarginLoss", "at the edge", [np.array([1.0, 2.0, 3.0]), np.array
 loss("MultiLabelMarginLoss", "one row", [normal(4), labels[0]], reduction="none")
 loss("MultiLabelMarginLoss", "larger", [normal(2, 9), integers(9, 2, 9) - 1])
 loss("CosineEmbeddingLoss", "one pair", [normal(3), normal(3, seed=1), np.array(-1.0)], margin=-1.0)
-loss("CosineEmbeddingLoss", "zeros, across, another target",
-     [np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 2.0]]), np.array([[0.0, 1.0]] * 3), np.array([1, -1, 0])])
+loss(
+    "CosineEmbeddingLoss",
+    "zeros, across, another target",
+    [np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 2.0]]), np.array([[0.0, 1.0]] * 3), np.array([1, -1, 0])],
+)
 loss("CosineEmbeddingLoss", "empty", [normal(0, 3), normal(0, 3), np.zeros(0)])
 for p in [1.0, 3.5, 0.5, -1.0, np.inf]:
     loss("TripletMarginLoss", f"p {p}", [apart(2, 3) / 3, normal(2, 3), normal(2, 3, seed=1)], p=p, margin=5.0)
@@ -58,5 +66,10 @@ loss("TripletMarginLoss", "scalars", [normal(), normal(seed=1), normal(seed=2)],
 loss("TripletMarginWithDistanceLoss", "broadcast", [normal(3, 4), normal(1, 4), normal(3, 1)], margin=5.0)
 loss("TripletMarginWithDistanceLoss", "swap, own distance", [a, b, c], swap=True, margin=4.0, distance_function=squares)
 loss("TripletMarginWithDistanceLoss", "leading axes", [normal(2, 3, 4), normal(2, 3, 4, seed=1), normal(2, 3, 4, seed=2)], reduction="none")
-module("TripletMarginWithDistanceLoss", "a module as distance", lambda lib: lib.nn.TripletMarginWithDistanceLoss(
-    distance_function=lib.nn.Bilinear(4, 4, 1)), [a, b, c], modes=EVAL)
+module(
+    "TripletMarginWithDistanceLoss",
+    "a module as distance",
+    lambda lib: lib.nn.TripletMarginWithDistanceLoss(distance_function=lib.nn.Bilinear(4, 4, 1)),
+    [a, b, c],
+    modes=EVAL,
+)

@@ -110,7 +110,5 @@ def pull(vjp, f, args):
     leaves, tree = jax.tree.flatten(outputs)
     is_floating = [jnp.issubdtype(y.dtype, jnp.floating) for y in leaves]
     given = iter(cotangents([y for y, floating in zip(leaves, is_floating) if floating]))
-    dys = [
-        next(given).astype(y.dtype) if floating else np.zeros(y.shape, jax.dtypes.float0) for y, floating in zip(leaves, is_floating)
-    ]
+    dys = [next(given).astype(y.dtype) if floating else np.zeros(y.shape, jax.dtypes.float0) for y, floating in zip(leaves, is_floating)]
     return leaves, back(jax.tree.unflatten(tree, dys)), new

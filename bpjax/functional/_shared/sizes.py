@@ -1,4 +1,6 @@
-"""Sizes of windows: numbers as tuples, one for each axis of space."""
+"""Sizes: of windows as tuples, one number for each axis of space; and compared where they may be symbolic."""
+
+import jax
 
 
 def sizes(name, n, what, value):
@@ -21,3 +23,15 @@ def is_whole(value):
     (True, False, False)
     """
     return hasattr(value, "__index__") and not isinstance(value, bool)
+
+
+def surely(comparison):
+    """Whether a comparison of sizes holds for every size; where a size is symbolic (`jax.export`) and both may be, it does not.
+
+    >>> surely(lambda: 3 <= 4)
+    True
+    """
+    try:
+        return bool(comparison())
+    except jax.errors.InconclusiveDimensionOperation:
+        return False

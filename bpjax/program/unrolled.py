@@ -8,7 +8,7 @@ from jax import lax
 
 from . import jaxprs
 from .jaxprs import Literal, Program
-from .modules import rule_is_inlined
+from .straight import called, inside
 
 
 class Line(NamedTuple):
@@ -41,7 +41,7 @@ def unrolled(prog: Program, inputs: Sequence[Any]) -> Line:
 
     def helper(f: Callable, atoms, around, loop):
         """The equations of a small function of our own, at these atoms."""
-        traced, consts = jaxprs.trace(f, *(jaxprs.shape_of(a.aval) for a in atoms))
+        traced, consts = jaxprs.trace(f, *(a.aval for a in atoms))
         return walk(jaxprs.with_constants(traced, consts), atoms, around, loop)
 
     def walk(inner: Program, atoms, around, loop):
@@ -59,9 +59,8 @@ def unrolled(prog: Program, inputs: Sequence[Any]) -> Line:
                 branches = jaxprs.cond_branches(eqn)
                 index = min(max(int(value(given[0])), 0), len(branches) - 1)
                 out = walk(branches[index], given[1:], within, loop)
-            elif name in jaxprs.CHECKPOINTS or rule_is_inlined(eqn):
-                within_jaxpr, consts = jaxprs.program(jaxprs.inner_jaxpr(eqn))
-                out = walk(jaxprs.with_constants(within_jaxpr, consts), given, within, loop)
+            elif name in jaxprs.CHECKPOINTS or called(eqn) is not None:
+                out = walk(inside(eqn), given, within, loop)
             else:
                 out = emit(eqn, given, around, loop)
             env.update(zip(eqn.outvars, out))

@@ -9,9 +9,10 @@ from verdict import assert_same, on_device
 
 import bpjax
 import bpjax.functional as F
-from bpjax.engine import Op, jaxprs, run
+from bpjax.engine import Op, run
+from bpjax.program import jaxprs
 
-OPS = [c for c in CASES if c.first and isinstance(getattr(F, c.op), Op) and getattr(F, c.op)._again is not None]
+OPS = [c for c in CASES if c.first and isinstance(getattr(F, c.op), Op) and getattr(F, c.op)._recompute is not None]
 
 
 def kept_by(f, *args):
@@ -115,20 +116,20 @@ def test_a_long_chain():
 
 
 @pytest.mark.parametrize(
-    ("again", "words"),
+    ("recompute", "words"),
     [
-        (lambda saved: saved["x"].sum(), r"the again of half \(.*\) returned the value float32\[\]; the formula returns float32\[3\]"),
-        (lambda saved: saved["nothing"], "the again of half .* raised KeyError"),
+        (lambda saved: saved["x"].sum(), r"the recompute of half \(.*\) returned the value float32\[\]; the formula returns float32\[3\]"),
+        (lambda saved: saved["nothing"], "the recompute of half .* raised KeyError"),
     ],
 )
-def test_what_breaks_the_contract_is_named(again, words):
+def test_what_breaks_the_contract_is_named(recompute, words):
     @bpjax.op
     def half(x):
         return x / 2
 
     half.def_forward(lambda x: (x / 2, {"x": x}))
     half.def_backward(lambda saved, dy: (dy / 2,))
-    half.def_again(again)
+    half.def_recompute(recompute)
     with pytest.raises(bpjax.engine.RuleError, match=words):
         bpjax.grad(lambda x: jnp.sum(half(x) ** 2))(jnp.ones(3))
 

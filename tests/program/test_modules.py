@@ -11,7 +11,11 @@ from jax import lax
 import bpjax
 import bpjax.functional as F
 from bpjax import nn
-from bpjax.engine import Modules, inlined, jaxprs, leaf_name, owners, run, unrolled
+from bpjax.engine import run
+from bpjax.program import jaxprs
+from bpjax.program.modules import Modules, leaf_name, owners
+from bpjax.program.straight import inlined
+from bpjax.program.unrolled import unrolled
 
 key = jax.random.key(0)
 data = jax.random.normal(key, (5, 4))

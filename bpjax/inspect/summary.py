@@ -5,9 +5,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..inspect.cost import OUTSIDE, module_costs
-from ..inspect.tables import aligned
-from .module import Module
+from ..nn.module import Module
+from .cost import OUTSIDE, module_costs
+from .tables import aligned
 
 __all__ = ["summary"]
 

@@ -7,7 +7,7 @@ import math
 
 import jax.numpy as jnp
 
-from .checks import wide
+from .._shared.checks import wide
 from .kernel_windows import met, placed
 
 __all__ = ()  # no layers

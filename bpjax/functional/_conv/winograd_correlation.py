@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import not_before
+from ...engine import after
+from .._shared.chunks import even_rows, in_chunks
 from . import dense_correlation
-from .chunks import even_rows, in_chunks
 
 __all__ = ()  # no layers
 
@@ -49,7 +49,7 @@ def correlate(x, W, windows):
 
 def _correlate(x, W, windows):
     size = windows.positions(x.shape[2:])
-    W = not_before([x], W)  # or XLA makes the tiles of all layers' kernels at the beginning of a program
+    W = after(W, [x])  # or XLA makes the tiles of all layers' kernels at the beginning of a program
     kernels = _both(G, [[W[..., i, j] for j in range(3)] for i in range(3)])
 
     def step(_, chunk):

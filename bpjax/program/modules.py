@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from . import jaxprs
 from .jaxprs import Literal, Program, is_differentiable
-from .sweep import rule_of
 
 DATA = ""  # where values stand that no module has touched
 
@@ -41,46 +40,6 @@ def owners(paths: Sequence[Any], numbers: Sequence[int]) -> list[str | None]:
     return [None if has_containers and len(path) == 1 else owner_of(leaf_name(path, numbers)) for path in paths]
 
 
-def inlined(prog: Program, is_kept: Callable[[Any], bool] = lambda eqn: False) -> Program:
-    """The program without `jit` equations: each equation once, with variables of its own. Ops stay, and what `is_kept` says."""
-    return _inlined(prog, is_kept, prog.invars)
-
-
-def _inlined(prog: Program, is_kept, invars: Sequence[Any]) -> Program:
-    eqns: list = []
-
-    def fresh(inner: Program) -> Program:
-        return _inlined(inner, is_kept, [jaxprs.variable(v.aval) for v in inner.invars])
-
-    def walk(inner: Program, env: dict, around: tuple):
-        def read(atom):
-            return atom if isinstance(atom, Literal) else env[atom]
-
-        for eqn in inner.eqns:
-            if rule_is_inlined(eqn) and not is_kept(eqn):
-                within, consts = jaxprs.program(jaxprs.inner_jaxpr(eqn))
-                within = jaxprs.with_constants(within, consts)
-                values = walk(within, dict(zip(within.invars, map(read, eqn.invars))), (*around, eqn))
-                env.update(zip(eqn.outvars, values))
-                continue
-            outvars = [jaxprs.variable(v.aval) for v in eqn.outvars]
-            new = jaxprs.renamed(eqn, map(read, eqn.invars), outvars, around)
-            eqns.append(jaxprs.with_inner(new, [fresh(p) for p in jaxprs.inner_programs(eqn)]))
-            env.update(zip(eqn.outvars, outvars))
-        return [read(v) for v in inner.outvars]
-
-    outvars = walk(prog, dict(zip(prog.invars, invars)), ())
-    return Program(invars, eqns, outvars)
-
-
-def rule_is_inlined(eqn) -> bool:
-    """Whether the equation only stands for those inside it."""
-    return eqn.primitive.name in _CALLS and rule_of(eqn).is_inlined
-
-
-_CALLS = ("jit", "pjit", "closed_call", "core_call", "call")
-
-
 class Place(NamedTuple):
     """A border of a module: `kind` is "entry", "output" or "exit"."""
 
@@ -95,7 +54,7 @@ class _Value(NamedTuple):
     home: str
 
 
-_MEETS = ("dot_general", "conv_general_dilated", "jit", "pjit", "gather")  # what is given to these is data, even if it is constant
+_MEETS = ("dot_general", "conv_general_dilated", "op", "jit", "pjit", "gather")  # what is given to these is data, even if it is constant
 
 _NEUTRAL = _Value("neutral", DATA)
 _DATA = _Value("value", DATA)
@@ -170,6 +129,7 @@ class Modules:
         """Into a scan, a cond or a checkpoint; what its outputs are."""
         scan = jaxprs.scan_parts(eqn) if eqn.primitive.name == "scan" else None
         inputs = inputs[1:] if eqn.primitive.name == "cond" else inputs
+        results: list[_Value] = []
         for prog in inner:
             self.values.update(zip(prog.invars, inputs))
             for _ in range(2 if scan else 1):  # the second time a scan's carry is what a step made of it

@@ -1,6 +1,7 @@
 """Reads JAX's equations. The one file that knows how a version of JAX spells their parameters."""
 
-import re
+import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -8,7 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.ad_checkpoint import checkpoint_name
-from jax.extend import core, source_info_util
+from jax.core import Tracer
+from jax.extend import core, linear_util
+
+from .places import has_64_bits, standing_at, x64_is_on
 
 Literal = core.Literal
 
@@ -58,31 +62,94 @@ def every_equation_of(prog: Program):
 
 
 def trace(f: Callable, *args) -> tuple[Program, list]:
-    """The equations of `f` at flat arrays (or their shapes), and the constants that come first."""
+    """The equations of `f` at flat arrays (or their types), and the constants that come first."""
     return program(jax.make_jaxpr(f)(*args))
+
+
+def as_jaxpr(prog: Program, name: str):
+    """The program as a closed jaxpr without constants."""
+    return _as_jaxpr(_EMPTY, prog, debug_info=core.DebugInfo("bpjax", name, None, None), effects=_effects(prog))
+
+
+def _effects(prog: Program) -> frozenset:
+    return frozenset().union(*(eqn.effects for eqn in prog.eqns))
+
+
+def types_of(jaxpr) -> tuple[list, Any]:
+    """The types of a jaxpr's outputs, and its effects."""
+    inner = open_jaxpr(jaxpr)
+    return [v.aval for v in inner.outvars], inner.effects
+
+
+def live(prog: Program) -> list:
+    """The equations that an output depends on, or that have an effect."""
+    used = {v for v in prog.outvars if not isinstance(v, Literal)}
+    kept = []
+    for eqn in reversed(prog.eqns):
+        if eqn.effects or any(v in used for v in eqn.outvars):
+            kept.append(eqn)
+            used.update(v for v in eqn.invars if not isinstance(v, Literal))
+    return kept[::-1]
+
+
+def with_live_equations(prog: Program) -> Program:
+    """The program without equations that nothing depends on."""
+    return prog._replace(eqns=live(prog))
+
+
+def dependent(prog: Program, on: Sequence[bool], axis_name: Any = None) -> list[bool]:
+    """Which inputs and outputs depend on these of the inputs, or on the axis of this name, by whatever equation."""
+    found = {v for v, flag in zip(prog.invars, on) if flag}
+    for eqn in prog.eqns:
+        if any(v in found for v in eqn.invars if not isinstance(v, Literal)) or _mentions(eqn, axis_name):
+            found.update(eqn.outvars)
+    return [not isinstance(v, Literal) and v in found for v in (*prog.invars, *prog.outvars)]
+
+
+def _mentions(eqn, axis_name) -> bool:
+    if not isinstance(axis_name, str | tuple):
+        return False
+    inside = (e for jaxpr in inner_jaxprs(eqn) for e in every_equation(jaxpr))
+    return any(axis_name in _names(e.params.get(p)) for e in (eqn, *inside) for p in ("axis_name", "axes"))
+
+
+def _names(axes) -> tuple:
+    return axes if isinstance(axes, tuple) else (axes,)
+
+
+def trace_context() -> Any:
+    """What a trace depends on besides its arguments (x64, matmul precision, mesh, axis names, ...): one object for equal contexts."""
+    return _context(_NOTHING)
+
+
+def _nothing():
+    pass
+
+
+_NOTHING = linear_util.wrap_init(_nothing, debug_info=jax.api_util.debug_info("trace_context", _nothing, (), {}))
+_context = linear_util.cache(lambda _: object())
 
 
 def bind(eqn, values: Sequence[Any]) -> list:
     """Run one equation as JAX would, with its name stack and its line of source."""
-    params = eqn.primitive.get_bind_params(eqn.params)
-    with at_source_of(eqn), eqn.ctx.manager:
-        out = eqn.primitive.bind(*values, **params)
+    with standing_at(eqn):
+        return evaluate(eqn, values)
+
+
+def evaluate(eqn, values: Sequence[Any]) -> list:
+    """The same where one stands there already."""
+    out = eqn.primitive.bind(*values, **eqn.primitive.get_bind_params(eqn.params))
     return list(out) if eqn.primitive.multiple_results else [out]
-
-
-def at_source_of(eqn):
-    """A context: what is traced inside stands at the equation's line and under its named scopes.
-
-    It leaves alone what jit's cache depends on, so that ops inside are still recognised.
-    """
-    info = eqn.source_info
-    stack = source_info_util.current_name_stack() + info.name_stack
-    return source_info_util.user_context(info.traceback, name_stack=stack)
 
 
 def is_differentiable(aval) -> bool:
     """Whether values of this type carry gradients. Complex ones do, and are refused where a gradient reaches them."""
-    return jnp.issubdtype(aval.dtype, jnp.inexact)
+    return _is_inexact(aval.dtype)
+
+
+@functools.lru_cache
+def _is_inexact(dtype) -> bool:
+    return jnp.issubdtype(dtype, jnp.inexact)
 
 
 def is_ref(aval) -> bool:
@@ -95,19 +162,20 @@ def is_floating(x) -> bool:
     return is_arraylike(x) and jnp.issubdtype(jnp.result_type(x), jnp.floating)
 
 
-def zeros(aval) -> jax.Array:
+def zeros(aval) -> Any:
     """Zeros of an equation variable's type; for PRNG keys, some key."""
     if jnp.issubdtype(aval.dtype, jax.dtypes.prng_key):
-        data = jax.eval_shape(jax.random.key_data, shape_of(aval))
+        data = jax.eval_shape(jax.random.key_data, aval)
         return jax.random.wrap_key_data(jnp.zeros(data.shape, data.dtype), impl=aval.dtype._impl.name)
     if aval.dtype == jax.dtypes.float0:
         return np.zeros(aval.shape, jax.dtypes.float0)
-    return jnp.zeros(aval.shape, aval.dtype)
+    with jax.enable_x64(True) if has_64_bits(aval.dtype) else contextlib.nullcontext():
+        return jnp.zeros(aval.shape, aval.dtype)
 
 
-def shape_of(aval) -> jax.ShapeDtypeStruct:
-    """The type of a variable in the form in which `jit(f).trace` takes it."""
-    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=getattr(aval, "weak_type", False))
+def is_traced(x) -> bool:
+    """Whether this is a value of a trace that is going on."""
+    return isinstance(x, Tracer)
 
 
 def is_arraylike(x) -> bool:
@@ -118,6 +186,22 @@ def is_arraylike(x) -> bool:
 def literal(atom) -> Any:
     """The value of a literal, as an array (JAX keeps numbers as Python's)."""
     return atom.val if hasattr(atom.val, "shape") else np.asarray(atom.val, atom.aval.dtype)
+
+
+class Settings(NamedTuple):
+    """What users set around a call, and what its written halves, traced later, must see too."""
+
+    x64: bool
+    matmul_precision: str | None
+
+    @classmethod
+    def now(cls) -> "Settings":
+        return cls(x64_is_on(), jax.config.jax_default_matmul_precision)  # pyright: ignore[reportAttributeAccessIssue]  (made at run time)
+
+    @contextlib.contextmanager
+    def applied(self):
+        with jax.enable_x64(self.x64), jax.default_matmul_precision(self.matmul_precision):
+            yield
 
 
 # ---- equations that hold equations ----
@@ -249,10 +333,13 @@ def with_inner(eqn, programs: Sequence[Program]) -> Any:
     return eqn.replace(params=eqn.params | {name: _as_jaxpr(eqn.params[name], programs[0])})
 
 
-def _as_jaxpr(old, prog: Program):
+def _as_jaxpr(old, prog: Program, **changes):
     """The program in the form of `old`, a jaxpr, open or closed."""
-    inner = open_jaxpr(old).replace(constvars=[], invars=list(prog.invars), eqns=list(prog.eqns), outvars=list(prog.outvars))
+    inner = open_jaxpr(old).replace(constvars=[], invars=list(prog.invars), eqns=list(prog.eqns), outvars=list(prog.outvars), **changes)
     return core.ClosedJaxpr(inner, []) if hasattr(old, "consts") else inner
+
+
+_EMPTY = jax.make_jaxpr(lambda: ())()
 
 
 def renamed(eqn, invars: Sequence[Any], outvars: Sequence[Any], around: Sequence[Any] = ()) -> Any:
@@ -275,66 +362,18 @@ def _is_of_jax(eqn) -> bool:
 
 def named(atom, name: str) -> tuple[Any, Any]:
     """An equation that names a value, and the variable that holds it from there on."""
-    traced, _ = trace(lambda x: checkpoint_name(x, name), shape_of(atom.aval))
+    traced, _ = trace(lambda x: checkpoint_name(x, name), atom.aval)
     out = variable(atom.aval)
     return traced.eqns[0].replace(invars=[atom], outvars=[out]), out
 
 
 def function_name(eqn) -> str:
-    """The name of the function inside `jit`, `custom_jvp_call` or `custom_vjp_call`; empty for all others."""
+    """The name of the op, or of the function inside `jit`, `custom_jvp_call` or `custom_vjp_call`; empty for all others."""
+    if eqn.primitive.name == "op":
+        return eqn.params["call"].name
     if eqn.primitive.name in ("jit", "pjit"):
         return eqn.params["name"]
     if eqn.primitive.name in ("custom_jvp_call", "custom_vjp_call"):
         debug = getattr(open_jaxpr(inner_jaxpr(eqn)), "debug_info", None)
         return str(getattr(debug, "func_src_info", "")).split(" ")[0]
-    return ""
-
-
-# ---- where an equation comes from ----
-
-
-def module_path(name_stack: str) -> str:
-    """`"vmap(encoder)/fc1"` becomes `"encoder.fc1"`."""
-    while (
-        plain := re.sub(r"\b(?:jvp|vjp|vmap|transpose|rematted_computation|checkpoint|remat)\(([^()]*)\)", r"\1", name_stack)
-    ) != name_stack:
-        name_stack = plain
-    return ".".join(part for part in name_stack.split("/") if part)
-
-
-class Place(NamedTuple):
-    """Where in the user's code an equation stands: its module's path, and its traceback and that of what encloses it."""
-
-    path: str
-    tracebacks: tuple
-
-    @property
-    def line(self) -> str:
-        """`file:line`; empty where JAX kept none."""
-        return next(filter(None, map(_user_line, self.tracebacks)), "")
-
-    def __str__(self):
-        """` in module "encoder.fc1" (model.py:12)`, as far as it is known."""
-        return (f' in module "{self.path}"' if self.path else "") + (f" ({self.line})" if self.line else "")
-
-
-def place_of(eqn) -> Place:
-    """The place of an equation that is about to be run."""
-    info, around = eqn.source_info, source_info_util.current()
-    return Place(module_path(str(around.name_stack + info.name_stack)), (info.traceback, around.traceback))
-
-
-def here() -> Place:
-    """The place of the equation that is being run."""
-    current = source_info_util.current()
-    return Place(module_path(str(current.name_stack)), (current.traceback,))
-
-
-def _user_line(traceback) -> str:
-    here = __file__.rsplit("engine", 1)[0]
-    for frame in traceback.frames if traceback else ():
-        name = frame.file_name
-        if "/jax/" in name or name.startswith("<") or name.startswith(here):
-            continue
-        return f"{name}:{frame.line_num}"
     return ""

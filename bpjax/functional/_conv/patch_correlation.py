@@ -8,9 +8,9 @@ import math
 
 import jax.numpy as jnp
 
+from .._shared.checks import wide
+from .._shared.chunks import even_rows, in_chunks
 from . import dense_correlation, phased_correlation
-from .checks import wide
-from .chunks import even_rows, in_chunks
 from .kernel_windows import met, places
 from .pointwise_correlation import times_each
 

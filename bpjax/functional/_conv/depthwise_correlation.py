@@ -8,7 +8,7 @@ import math
 import jax.numpy as jnp
 from jax import lax
 
-from .checks import at_least_float32, wide
+from .._shared.checks import at_least_float32, wide
 from .kernel_windows import met, placed, places
 
 __all__ = ()  # no layers

@@ -1,0 +1,96 @@
+"""Looking on and stepping in: one interface for `backprop`, `rules=`, `at=`, the check and every report."""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..program.jaxprs import Program
+
+if TYPE_CHECKING:
+    from .sweep import Record, Rule
+
+
+class Hook:
+    """Looks on or steps in while a gradient is taken. Subclasses override what they want."""
+
+    wants_names = False  # whether modules shall name their outputs
+
+    def demand_all(self) -> None:
+        """Asked when all is over: raise where something that was asked for was not met."""
+
+    def prepare(self, program: Program, owners: Mapping[Any, str]) -> Program:
+        """The program that is run instead, with the same inputs and outputs; `owners`: the module of each input that is a parameter."""
+        return program
+
+    def replace(self, eqn, rule: "Rule") -> "Rule":
+        """The rule that is used for this equation instead."""
+        return rule
+
+    def observe(self, record: "Record", dys: Sequence[Any], dxs: Sequence[Any] | None) -> Any:
+        """A pytree of arrays that is kept as a finding, or None. Where no cotangent arrives, dys are zero and dxs is None."""
+        return None
+
+
+class Finding:
+    """What a hook saw at a record; inside a scan stacked over the steps."""
+
+    __slots__ = ("hook", "record", "value")
+
+    def __init__(self, hook: Hook, record: "Record", value: Any):
+        self.hook, self.record, self.value = hook, record, value
+
+
+_hooks: contextvars.ContextVar[tuple[Hook, ...]] = contextvars.ContextVar("hooks", default=())
+_findings: contextvars.ContextVar[list[Finding] | None] = contextvars.ContextVar("findings", default=None)
+
+
+def hooks() -> tuple[Hook, ...]:
+    """Those that are active, the outer ones first."""
+    return _hooks.get()
+
+
+@contextlib.contextmanager
+def hooked(*more: Hook) -> Iterator[list[Finding]]:
+    """Inside, these hooks are active too. Gives the list of what they, and those around them, find."""
+    token = _hooks.set((*_hooks.get(), *more))
+    try:
+        with collected() as findings:
+            yield findings
+    finally:
+        _hooks.reset(token)
+
+
+@contextlib.contextmanager
+def unhooked() -> Iterator[None]:
+    """Inside, no hook is active."""
+    token = _hooks.set(())
+    try:
+        yield
+    finally:
+        _hooks.reset(token)
+
+
+@contextlib.contextmanager
+def collected() -> Iterator[list[Finding]]:
+    """Inside, what is found goes into the list that this gives."""
+    token = _findings.set(found := [])
+    try:
+        yield found
+    finally:
+        _findings.reset(token)
+
+
+def report(findings: Sequence[Finding]) -> None:
+    """Add to what was found."""
+    around = _findings.get()
+    if around is not None:
+        around.extend(findings)
+
+
+def look(record: "Record", dys: Sequence[Any], dxs: Sequence[Any] | None) -> None:
+    """Show a record, with its cotangents, to every hook."""
+    for hook in _hooks.get():
+        seen = hook.observe(record, dys, dxs)
+        if seen is not None:
+            report([Finding(hook, record, seen)])

@@ -1,0 +1,1 @@
+"""What several families share: checks of arguments, reductions, windows, blocks of attention. Private to `functional` and `nn`."""
