@@ -1,13 +1,20 @@
-"""The project's own environment: `.venv`, made with the standard library alone, with pinned versions. Imports nothing else."""
+"""The project's own environment: `.venv`, made with the standard library alone, with pinned versions. Imports nothing else.
 
+A second one, `.venv-newest`, holds the newest JAX that the project runs on, in a newer Python: `newest()` starts a script there.
+"""
+
+import glob
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
+IS_NEWEST = os.environ.get("BPJAX_NEWEST") == "1"
+VENV = ROOT / (".venv-newest" if IS_NEWEST else ".venv")
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 ACCELERATORS = ("cuda12", "cuda13", "tpu")
 
@@ -32,6 +39,16 @@ def enter(*extras):
         os.execv(command[0], command)
 
 
+def newest():
+    """Start this script anew in the environment of the newest JAX; return where there is no Python for it, or in it already."""
+    if IS_NEWEST:
+        return
+    candidates = [shutil.which("python3.13"), *glob.glob(os.path.expanduser("~/.pyenv/versions/3.13*/bin/python"))]
+    for python in filter(None, candidates):
+        if subprocess.call([python, "-c", ""], stderr=subprocess.DEVNULL) == 0:
+            sys.exit(subprocess.call([python, *sys.argv], env=dict(os.environ, BPJAX_NEWEST="1")))
+
+
 def stop(line):
     """One line on stderr, exit status 2."""
     print(line, file=sys.stderr)
@@ -40,8 +57,18 @@ def stop(line):
 
 def _fingerprint(extra):
     """What an installed environment depends on: if this changes, it is installed again."""
-    parts = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")] + [str(VENV).encode(), extra.encode()]
+    parts = [(ROOT / "pyproject.toml").read_bytes(), _constraints().encode()] + [str(VENV).encode(), extra.encode()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def _constraints():
+    """The pinned versions; those of constraints-newest.txt take the place of others in that environment."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    if IS_NEWEST:
+        other = (ROOT / "constraints-newest.txt").read_text().splitlines()
+        names = {line.split("==")[0] for line in other}
+        lines = [line for line in lines if line.split("==")[0] not in names] + other
+    return "\n".join(lines)
 
 
 def _make():
@@ -53,7 +80,7 @@ def _make():
     except ImportError:
         version = "{}.{}".format(*sys.version_info[:2])
         stop("this Python cannot make a virtual environment; on Debian and Ubuntu: apt install python{}-venv".format(version))
-    print("making .venv (once)", flush=True)
+    print("making {} (once)".format(VENV.name), flush=True)
     venv.create(VENV, with_pip=True, clear=True)
 
 
@@ -64,6 +91,9 @@ def _install(extras):
         if any(e in ACCELERATORS for e in extras) and other not in extras and (VENV / ("installed-" + other)).exists():
             subprocess.call([*pip, "uninstall", "--yes", "jax-{}-plugin".format(other), "jax-{}-pjrt".format(other)])
             (VENV / ("installed-" + other)).unlink()
-    command = [*pip, "install", "-c", str(ROOT / "constraints.txt"), "-e", "{}[{}]".format(ROOT, ",".join(extras))]
-    if subprocess.call(command) != 0:
-        stop("the installation failed; pip says why above")
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as pinned:
+        pinned.write(_constraints())
+        pinned.flush()
+        command = [*pip, "install", "-c", pinned.name, "-e", "{}[{}]".format(ROOT, ",".join(extras))]
+        if subprocess.call(command) != 0:
+            stop("the installation failed; pip says why above")

@@ -1,5 +1,7 @@
 """The algorithm: run and sweep, ops, rules, and the derivatives that stand on them. Knows no layer."""
 
+import warnings
+
 from . import control as _control  # noqa: F401  the rules of jit, scan, cond, checkpoint and custom rules
 from .derivatives import (
     Backprop,
@@ -23,6 +25,14 @@ from .replaced import Replacements, replacements
 from .rule import no_gradient, rule
 from .saved import RecomputeOnly
 from .sweep import RULES, Record, Rule, Tape, Wrapped, checked, rule_of, run, sweep
+
+
+def __getattr__(name: str):
+    if name == "IfMadeAgain":
+        warnings.warn("IfMadeAgain is now called RecomputeOnly, and goes away in the next version", DeprecationWarning, stacklevel=2)
+        return RecomputeOnly
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "RULES",

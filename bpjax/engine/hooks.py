@@ -3,12 +3,9 @@
 import contextlib
 import contextvars
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..program.jaxprs import Program
-
-if TYPE_CHECKING:
-    from .sweep import Record, Rule
 
 
 class Hook:
@@ -23,11 +20,11 @@ class Hook:
         """The program that is run instead, with the same inputs and outputs; `owners`: the module of each input that is a parameter."""
         return program
 
-    def replace(self, eqn, rule: "Rule") -> "Rule":
+    def replace(self, eqn, rule: Any) -> Any:
         """The rule that is used for this equation instead."""
         return rule
 
-    def observe(self, record: "Record", dys: Sequence[Any], dxs: Sequence[Any] | None) -> Any:
+    def observe(self, record: Any, dys: Sequence[Any], dxs: Sequence[Any] | None) -> Any:
         """A pytree of arrays that is kept as a finding, or None. Where no cotangent arrives, dys are zero and dxs is None."""
         return None
 
@@ -37,7 +34,7 @@ class Finding:
 
     __slots__ = ("hook", "record", "value")
 
-    def __init__(self, hook: Hook, record: "Record", value: Any):
+    def __init__(self, hook: Hook, record: Any, value: Any):
         self.hook, self.record, self.value = hook, record, value
 
 
@@ -88,7 +85,7 @@ def report(findings: Sequence[Finding]) -> None:
         around.extend(findings)
 
 
-def look(record: "Record", dys: Sequence[Any], dxs: Sequence[Any] | None) -> None:
+def look(record: Any, dys: Sequence[Any], dxs: Sequence[Any] | None) -> None:
     """Show a record, with its cotangents, to every hook."""
     for hook in _hooks.get():
         seen = hook.observe(record, dys, dxs)

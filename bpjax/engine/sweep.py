@@ -247,7 +247,7 @@ def _plan(program: Program, active: Sequence[bool]) -> tuple[Sequence[Any], list
             is_active.update(v for v, a in zip(eqn.outvars, out) if a)
         steps.append((eqn, rule, actives))
 
-    outvars = straight(jaxprs.with_live_equations(program), stands_for).outvars
+    outvars = straight(jaxprs.dce(program), stands_for).outvars
     return outvars, [not isinstance(v, Literal) and v in is_active for v in outvars], steps
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..engine import op
 from ._shared.checks import at_least_float32, floating, one_dtype, refuse
-from ._shared.windows import Windows, check_image, exactly, fitted, kept, largest, places, put_back, spread, sums
+from ._shared.windows import Windows, check_image, exactly, fitted, largest, packed_taps, put_back, spread, sums, winning_indices
 
 
 @op(static=("output_size",))
@@ -136,7 +136,7 @@ def _adaptive_max_pool(name, n, input, output_size, return_indices):
     """The value, the winners' taps, and the windows."""
     axes = _adaptive(name, n, input, output_size)
     y, tap = largest(input, axes)
-    return (y, places(tap, axes)) if return_indices else y, tap, axes
+    return (y, winning_indices(tap, axes)) if return_indices else y, tap, axes
 
 
 adaptive_max_pool1d.def_forward(lambda **arguments: _adaptive_max_pool_forward("adaptive_max_pool1d", 1, **arguments))
@@ -146,7 +146,7 @@ adaptive_max_pool3d.def_forward(lambda **arguments: _adaptive_max_pool_forward("
 
 def _adaptive_max_pool_forward(name, n, input, output_size, return_indices):
     value, tap, axes = _adaptive_max_pool(name, n, input, output_size, return_indices)
-    return value, {"tap": kept(tap, axes), "axes": axes}
+    return value, {"tap": packed_taps(tap, axes), "axes": axes}
 
 
 @adaptive_max_pool1d.def_backward
@@ -247,7 +247,7 @@ def _fractional_max_pool(name, n, input, kernel_size, output_size, output_ratio,
     size = _fractional_size(name, n, input.shape, kernel, output_size, output_ratio)
     axes = tuple(map(_drawn, _samples(name, n, input, samples, rng), input.shape[-n:], size, kernel))
     y, tap = largest(input, axes)
-    return (y, places(tap, axes)) if return_indices else y, tap, axes
+    return (y, winning_indices(tap, axes)) if return_indices else y, tap, axes
 
 
 fractional_max_pool2d.def_forward(lambda **arguments: _fractional_max_pool_forward("fractional_max_pool2d", 2, **arguments))
@@ -258,7 +258,7 @@ def _fractional_max_pool_forward(name, n, input, kernel_size, output_size, outpu
     options = kernel_size, output_size, output_ratio, return_indices, _random_samples, rng
     value, tap, axes = _fractional_max_pool(name, n, input, *options)
     kernel, starts = [windows.taps for windows in axes], [windows.starts for windows in axes]
-    return value, {"tap": kept(tap, axes), "starts": starts, "kernel": kernel, "size": input.shape[-n:], "u": _random_samples}
+    return value, {"tap": packed_taps(tap, axes), "starts": starts, "kernel": kernel, "size": input.shape[-n:], "u": _random_samples}
 
 
 @fractional_max_pool2d.def_backward

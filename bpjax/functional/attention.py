@@ -35,7 +35,7 @@ def scaled_dot_product_attention(
     `enable_gqa` key and value may have fewer heads (axis -3) than the query, each of them for as many of its heads in a row. With
     `local_window_size` (l, r), or one number for both, query i attends to the keys from i - l to i + r (JAX's argument; PyTorch has none).
     A query that may attend to nothing gives 0. `rng` is the dropout's key (PyTorch's is hidden). Lower precisions are summed in float32.
-    Backward: from q, k, v, o and L = log Σ exp of each row, the scores S being made again, in blocks of about 128 queries and keys, 256
+    Backward: from q, k, v, o and L = log Σ exp of each row, the scores S being recomputed, in blocks of about 128 queries and keys, 256
     where there are many, so that memory grows with L + S; blocks that `is_causal` or `local_window_size` empty are passed over:
     P = exp(S - L);  dv = Pᵀ do;  dP = do vᵀ;  dS = P (dP - Σ do o);  dq = s dS k;  dk = s dSᵀ q;  dmask = dS;  with dropout P and dP in the
     first two are times m / (1 - p), m drawn again. Heads that share a key are one longer sequence of queries, so that nothing is repeated.
@@ -52,7 +52,7 @@ def scaled_dot_product_attention(
     grid = _grid(query, key, leading, is_causal, local_window_size)
     row, column = jnp.arange(grid.L)[:, None], jnp.arange(grid.S)
     S = blocks.scores(query, key, attn_mask, _scale(scale, query), leading, blocks.in_band(row, column, grid.low, grid.high))
-    m = blocks.kept_everywhere(dropout_p, rng, leading, grid) if dropout_p else None
+    m = blocks.whole_dropout_mask(dropout_p, rng, leading, grid) if dropout_p else None
     return blocks.times(blocks.dropped(_softmax(S), dropout_p, m).astype(value.dtype), value).astype(query.dtype)
 
 

@@ -1,6 +1,6 @@
 """Convolutions and transposed convolutions of 1, 2 and 3 dimensions.
 
-They are three bilinear maps between an image x, a kernel W and an image y: `correlate` makes y, `spread` x, `kernel_between` W.
+They are three bilinear maps between an image x, a kernel W and an image y: `correlate` makes y, `input_grad` x, `weight_grad` W.
 A convolution is the first, and its backward the others; a transposed one is the second, and its backward the first and the third.
 The formulas have the maps of dense_correlation.py; the written pairs take those of pointwise_correlation.py where a kernel has one tap,
 those of depthwise_correlation.py where it has one channel, those of patch_correlation.py where it has few weights, those of
@@ -16,7 +16,7 @@ from ._conv import (
     pointwise_correlation,
     winograd_correlation,
 )
-from ._conv.kernel_windows import Windows
+from ._conv.kernel_windows import KernelWindows
 from ._shared.checks import floating, one_dtype, refuse
 from ._shared.sizes import is_whole, sizes
 
@@ -46,7 +46,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     Shapes: input (N, C, H, W) or (C, H, W), weight (O, C/groups, kH, kW), bias (O,) or None -> (N, O, H', W') or (O, H', W'),
     H' = floor((H + padding before and after - dilation (kH - 1) - 1) / stride) + 1. `stride`, `padding` and `dilation` are numbers or
     pairs; padding 'valid' is 0, and 'same' keeps H and W (with stride 1), an odd zero standing behind.
-    Backward: dx = dy (spread by the stride) convolved with the flipped W, in and out exchanged, or so for each phase of the stride;
+    Backward: dx = dy (input_grad by the stride) convolved with the flipped W, in and out exchanged, or so for each phase of the stride;
     dW = x ⋆ dy with the batch as channels;  db = Σ dy over batch and space.
     Errors: ValueError where shapes and options do not fit; TypeError for several dtypes, or none of floating point.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html
@@ -107,8 +107,8 @@ def _(saved, dy):
     W, windows = saved["W"], saved["windows"]
     x, dy = _batched(W.ndim - 2, saved["x"]), _batched(W.ndim - 2, dy)
     maps = _lean_maps(W, windows, x.shape)
-    dx = maps.spread(dy, _late(W, dy, maps), windows, x.shape[2:]).reshape(saved["x"].shape)
-    return dx, maps.kernel_between(x, dy, windows), _db(dy) if saved["has_bias"] else None
+    dx = maps.input_grad(dy, _late(W, dy, maps), windows, x.shape[2:]).reshape(saved["x"].shape)
+    return dx, maps.weight_grad(x, dy, windows), _db(dy) if saved["has_bias"] else None
 
 
 @op(static=("stride", "padding", "output_padding", "groups", "dilation"))
@@ -180,7 +180,7 @@ def _conv_transpose(
     size = tuple((m - 1) * s + r + 1 - sum(p) for m, s, r, p in zip(input.shape[-n:], windows.stride, windows.reach, windows.padding))
     refuse(name, min(size) < 1 and f"an input of shape {input.shape} is too small: the output would have size {size}")
     x = _batched(n, input)
-    y = maps(weight, windows, (len(x), weight.shape[1] * groups, *size)).spread(x, weight, windows, size)
+    y = maps(weight, windows, (len(x), weight.shape[1] * groups, *size)).input_grad(x, weight, windows, size)
     return _with_bias(y, bias).reshape(*input.shape[: -n - 1], *y.shape[1:]), windows
 
 
@@ -202,7 +202,7 @@ def _(saved, dy):
     x, dy = _batched(W.ndim - 2, saved["x"]), _batched(W.ndim - 2, dy)
     maps = _lean_maps(W, windows, dy.shape)
     dx = maps.correlate(dy, _late(W, dy, maps), windows).reshape(saved["x"].shape)
-    return dx, maps.kernel_between(dy, x, windows), _db(dy) if saved["has_bias"] else None
+    return dx, maps.weight_grad(dy, x, windows), _db(dy) if saved["has_bias"] else None
 
 
 conv1d.def_vmap(lambda size, mapped, **arguments: _in_one_batch(conv1d, mapped, **arguments))
@@ -230,7 +230,7 @@ def _lean_maps(W, windows, shape):
 
 
 def _late(W, dy, maps):
-    """The kernels; XLA would turn over those of all layers at the beginning of a program, and keep them: not before dy is there."""
+    """The kernels; XLA would transpose those of all layers at the beginning of a program, and keep them: not before dy is there."""
     return W if maps in (pointwise_correlation, depthwise_correlation) else after(W, [dy])
 
 
@@ -297,4 +297,4 @@ def _windows(name, kernel, stride, padding, dilation, groups):
         min(dilation) < 1 and f"dilation must be positive, got {dilation}",
         min(min(p) for p in padding) < 0 and f"padding must not be negative, got {tuple(p for p, _ in padding)}",
     )
-    return Windows(kernel, stride, padding, dilation, groups)
+    return KernelWindows(kernel, stride, padding, dilation, groups)

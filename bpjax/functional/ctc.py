@@ -10,7 +10,7 @@ from jax import lax
 
 from ..engine import op
 from ._shared.checks import at_least_float32, floating, refuse
-from ._shared.reduction import reduced, reduction_of, spread
+from ._shared.reduction import per_element, reduced, reduction_of
 
 
 def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
@@ -109,7 +109,7 @@ def _(saved, dy):
     lp, L, log_p, reached = at_least_float32(saved["lp"]), saved["L"], saved["log_p"], saved["reached"]
     live = _is_live(lp, saved["T"])[..., None]
     states, skips = _states(saved["t"], L, saved["blank"], lp.shape[-1])
-    dl = jnp.broadcast_to(spread(dy, L.size, saved["how"]).astype(lp.dtype), L.shape)
+    dl = jnp.broadcast_to(per_element(dy, L.size, saved["how"]).astype(lp.dtype), L.shape)
     if saved["how"] == "mean":
         dl = dl / jnp.maximum(L, 1)
     impossible = log_p == -jnp.inf

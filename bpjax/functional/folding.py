@@ -67,7 +67,7 @@ def _(saved, dy):
     return (_unfolded(dy, saved["windows"]),)
 
 
-class _Windows(NamedTuple):
+class _Patches(NamedTuple):
     """Where the windows lie in an image: numbers for each of its two axes."""
 
     image: tuple
@@ -149,7 +149,7 @@ def _windows(name, input, image, kernel_size, dilation, padding, stride):
         *(min(v) < 1 and f"{what} must be positive, got {v}" for what, v in positive.items()),
         min(padding) < 0 and f"padding must not be negative, got {padding}",
     )
-    windows = _Windows(image, kernel, dilation, padding, stride)
+    windows = _Patches(image, kernel, dilation, padding, stride)
     refuse(name, min(windows.count) < 1 and f"a kernel {kernel} with dilation {dilation} is larger than the padded image {image}")
     return windows
 

@@ -112,12 +112,6 @@ def _(saved, dy):
     return dx1, dx2, dW, dy.sum(range(dy.ndim - 1)) if saved["has_bias"] else None
 
 
-@bilinear.def_vmap
-def _(size, mapped, input1, input2, weight, bias):
-    is_plain = mapped["input1"] and mapped["input2"] and not mapped["weight"] and not mapped["bias"]
-    return bilinear(input1, input2, weight, bias) if is_plain else None
-
-
 @op(static=("start_dim", "end_dim"))
 def flatten(input, start_dim=0, end_dim=-1):
     """Axes start_dim to end_dim (inclusive) as one.

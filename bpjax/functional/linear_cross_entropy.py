@@ -100,14 +100,14 @@ def _power_of_2(n):
 def linear_cross_entropy(
     input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None, label_smoothing=0.0, options=None
 ):
-    """`cross_entropy` of the logits z = x Wᵀ + b, which the backward makes again block by block.
+    """`cross_entropy` of the logits z = x Wᵀ + b, which the backward recomputes block by block.
 
     Shapes: input x (in,) or (N, in); linear_weight W (C, in), or (C, d1, ..., in) for losses of N times d1 ... positions; linear_bias
     of W's shape without in, or None; target and weight as in `cross_entropy` of logits (N, C, d1, ...) -> scalar, or the losses with
     reduction="none". `options` (`nn.LinearCrossEntropyOptions`) say how many rows make a block.
     Backward: dz as in `cross_entropy`, of one block of rows after the other;  dx = dz W;  dW = Σ dzᵀ x and db = Σ dz over the blocks.
     A reduced loss has them made in the forward, from the same block of z, and scaled by dy. Of losses without reduction each row's
-    maximum m and s = Σ exp(z - m) are kept, and z is made again. There is never more than one block of z.
+    maximum m and s = Σ exp(z - m) are kept, and z is recomputed. There is never more than one block of z.
     Errors: those of `linear` and `cross_entropy`; ValueError for an ignore_index with a target of probabilities, and for options that
     disagree; TypeError for other options.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.linear_cross_entropy.html, Wijmans et al. 2024 (Cut
@@ -177,7 +177,7 @@ def _loss_and_gradients(x, W, t, b, w, ignore_index, eps, rows, reduction):
 
 
 def _gradients(x, W, t, b, w, m, s, ignore_index, eps, rows, dl):
-    """The derivatives from those of each row's loss, the logits being made again."""
+    """The derivatives from those of each row's loss, the logits being recomputed."""
 
     def step(sums, block):
         dl, x, t, m, s = block
@@ -191,7 +191,7 @@ def _gradients(x, W, t, b, w, m, s, ignore_index, eps, rows, dl):
 def _added(sums, lp, p, x, W, t, b, w, ignore_index, eps, dl, scale=1.0):
     """The sums dWᵀ, db, dw with those of a block of rows, times scale, and its dx and dt; p is its softmax, lp the logarithms of that.
 
-    dW as its transpose: then x is turned over for the product, not the larger dz, and behind a barrier, since XLA:CPU would do so in the
+    dW as its transpose: then x is transposed for the product, not the larger dz, and behind a barrier, since XLA:CPU would do so in the
     product, which takes a quarter longer.
     """
     dz, dt, dw = class_gradients(lp, p, t, w, ignore_index, eps, 1, dl)

@@ -8,7 +8,7 @@ from jax import lax
 
 from ..engine import op
 from ._shared.checks import at_least_float32, floating, numbers, one_dtype, one_shape, refuse
-from ._shared.reduction import reduced, reduction_of, spread, unbroadcast
+from ._shared.reduction import per_element, reduced, reduction_of, unbroadcast
 
 # -- of a difference ---------------------------------------------------------------------------------------------------
 
@@ -102,7 +102,7 @@ def _(input, target, size_average, reduce, reduction, beta):
 def _(saved, dy):
     x, t, beta = saved["x"], saved["t"], saved["beta"]
     slope = jnp.sign(x - t) if beta == 0 else jnp.clip((x - t) / beta, -1, 1)
-    return _both(slope * spread(dy, x.size, saved["how"]), x, t)
+    return _both(slope * per_element(dy, x.size, saved["how"]), x, t)
 
 
 @op(static=("reduction", "delta"))
@@ -133,7 +133,7 @@ def _(input, target, reduction, delta, weight):
 @huber_loss.def_backward
 def _(saved, dy):
     x, t, w, delta = saved["x"], saved["t"], saved["w"], saved["delta"]
-    d, dl = x - t, spread(dy, x.size, saved["how"])
+    d, dl = x - t, per_element(dy, x.size, saved["how"])
     slope = jnp.clip(d, -delta, delta)
     return *_both((slope if w is None else w * slope) * dl, x, t), unbroadcast(_huber(d, delta) * dl, w)
 
@@ -171,8 +171,8 @@ def _weighted_backward(saved, dy, loss, slope):
     """From the loss of each value of x - t and its slope to the cotangents of x, t and w."""
     x, t, w, how = (saved[k] for k in ("x", "t", "w", "how"))
     if w is None:
-        return *_both(slope * spread(dy, x.size, how), x, t), None
-    dl = spread(dy, at_least_float32(w).sum(), how)
+        return *_both(slope * per_element(dy, x.size, how), x, t), None
+    dl = per_element(dy, at_least_float32(w).sum(), how)
     dw = (loss - _weighted(loss, w, how) if how == "mean" else loss) * dl
     return *_both(w * slope * dl, x, t), unbroadcast(dw, w)
 
@@ -217,7 +217,7 @@ def _(input, target, log_input, full, size_average, eps, reduce, reduction):
 @poisson_nll_loss.def_backward(recomputes=("x", "t"))
 def _(saved, dy):
     x, t, eps = at_least_float32(saved["x"]), _as_float(saved["t"], saved["x"]), saved["eps"]
-    dl = spread(dy, x.size, saved["how"])
+    dl = per_element(dy, x.size, saved["how"])
     dx, dt = (jnp.exp(x) - t, -x) if saved["log_input"] else (1 - t / (x + eps), -jnp.log(x + eps))
     if saved["full"]:
         n = _above_1(t)
@@ -240,7 +240,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     Shapes: input (*); target the same, or with axes of size 1; var the same, or with one axis of size 1, or without the last axis,
     or a scalar -> scalar, or (*) with reduction="none".
     Backward: dx = (x - t)/v dl, dl being dy / n for the mean over n values;  dt = -dx;  dvar = (1 - (x - t)²/v) / (2v) dl;
-    each summed over the axes that were spread.
+    each summed over the axes that were per_element.
     Errors: ValueError where the shapes do not fit, TypeError for an input or var that is not of floats.
     A negative var gives NaN (PyTorch raises).
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.gaussian_nll_loss.html
@@ -265,7 +265,7 @@ def _(input, target, var, full, eps, reduction):
 def _(saved, dy):
     x, t, var = saved["x"], saved["t"], saved["var"]
     d, v = _gaussian(x, t, var, saved["eps"])
-    dl = spread(dy, x.size, saved["how"])
+    dl = per_element(dy, x.size, saved["how"])
     dvar = unbroadcast((1 - d * d / v) / (2 * v) * dl, v)
     return *_both(d / v * dl, x, t), dvar.reshape(var.shape).astype(var.dtype)
 
@@ -288,7 +288,7 @@ def _gaussian(input, target, var, eps):
 
 
 def _variance_shape(input, var):
-    """The variance's shape, ready to spread over the input's; None where it does not."""
+    """The variance's shape, ready to per_element over the input's; None where it does not."""
     if var in ((), input):
         return var
     if var == input[:-1]:
@@ -332,7 +332,7 @@ def _(input, target, size_average, reduce, reduction, log_target):
 @kl_div.def_backward
 def _(saved, dy):
     x, t, how = saved["x"], saved["t"], saved["how"]
-    dl = spread(dy, _first_size(x), "mean") if how == "batchmean" else spread(dy, x.size, how)
+    dl = per_element(dy, _first_size(x), "mean") if how == "batchmean" else per_element(dy, x.size, how)
     if saved["log_target"]:
         p = jnp.exp(t)
         return unbroadcast(-p * dl, x), unbroadcast(p * (t + 1 - x) * dl, t)
@@ -352,7 +352,7 @@ def _not_0(t):
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """l = -w (t log x + (1 - t) log(1 - x)), reduced, x being probabilities; logarithms are cut off at -100.
 
-    Shapes: input and target the same (*), weight spread over it or None -> scalar, or (*) with reduction="none".
+    Shapes: input and target the same (*), weight per_element over it or None -> scalar, or (*) with reduction="none".
     Backward: dx = w (x - t) / max(x (1 - x), 1e-12) dl;  dt = w (log(1 - x) - log x) dl;  dw = l/w dl.
     Errors: ValueError where the shapes do not fit, TypeError where input and target are not of one floating dtype.
     A probability outside [0, 1] gives NaN (PyTorch raises).
@@ -387,7 +387,7 @@ def _(input, target, weight, size_average, reduce, reduction):
 @binary_cross_entropy.def_backward(recomputes=("x", "t"))
 def _(saved, dy):
     x, t, w = at_least_float32(saved["x"]), _probability(saved["t"]), saved["w"]
-    dl = spread(dy, x.size, saved["how"])
+    dl = per_element(dy, x.size, saved["how"])
     weighted = dl if w is None else w * dl
     dx = (x - t) / jnp.maximum(x * (1 - x), _EPS) * weighted
     log_x, log_1_x = _bce_logs(x)
@@ -417,7 +417,7 @@ def _bce(t, log_x, log_1_x):
 def binary_cross_entropy_with_logits(input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None):
     """l = w ((1 - t) z + (1 + (p - 1) t) log(1 + exp(-z))), reduced: `binary_cross_entropy` of σ(z), p = pos_weight on the ones.
 
-    Shapes: input z and target t the same (*), weight and pos_weight spread over it or None -> scalar, or (*) with reduction="none".
+    Shapes: input z and target t the same (*), weight and pos_weight per_element over it or None -> scalar, or (*) with reduction="none".
     Backward: dz = w ((1 - t) - (1 + (p - 1) t) σ(-z)) dl, which is w (σ(z) - t) dl for p = 1;  with s = log(1 + exp(-z)):
     dt = w ((p - 1) s - z) dl;  dw = l/w dl;  dp = w t s dl.
     Errors: ValueError where the shapes do not fit, TypeError for an input or target that is not of floats.
@@ -446,7 +446,7 @@ def _(input, target, weight, size_average, reduce, reduction, pos_weight):
 @binary_cross_entropy_with_logits.def_backward
 def _(saved, dy):
     z, t, w, p = (saved[k] for k in "ztwp")
-    dl = spread(dy, z.size, saved["how"])
+    dl = per_element(dy, z.size, saved["how"])
     weighted = dl if w is None else w * dl
     if p is None:
         dz, dt, dp = lax.logistic(z) - t, -z, None
@@ -470,7 +470,7 @@ def _softplus_of_minus(z):
 def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """`binary_cross_entropy_with_logits` of each class, averaged over the classes (the last axis); the averages reduced.
 
-    Shapes: input and target the same (*, C), weight spread over it or None -> scalar, or (*) with reduction="none".
+    Shapes: input and target the same (*, C), weight per_element over it or None -> scalar, or (*) with reduction="none".
     Backward: that of `binary_cross_entropy_with_logits`, divided by C.
     Errors: ValueError where the shapes do not fit, TypeError for an input that is not of floats.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.multilabel_soft_margin_loss.html

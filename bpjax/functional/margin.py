@@ -8,7 +8,7 @@ from jax import lax
 
 from ..engine import op
 from ._shared.checks import at_least_float32, floating, numbers, one_dtype, one_shape, refuse
-from ._shared.reduction import reduced, reduction_of, spread, unbroadcast
+from ._shared.reduction import per_element, reduced, reduction_of, unbroadcast
 from .distance import pairwise_distance
 
 # A hinge max(z, 0) is written `where(z < 0, 0, z)`: its derivative at 0 is 1, as PyTorch's clamp has it. That of the losses of classes
@@ -42,7 +42,7 @@ def _(input, target, size_average, reduce, reduction):
 @soft_margin_loss.def_backward
 def _(saved, dy):
     x, t = saved["x"], saved["t"]
-    d = -lax.logistic(-t * x) * spread(dy, x.size, saved["how"])
+    d = -lax.logistic(-t * x) * per_element(dy, x.size, saved["how"])
     return unbroadcast(t * d, x), unbroadcast(x * d, t)
 
 
@@ -74,7 +74,7 @@ def _(input1, input2, target, margin, size_average, reduce, reduction):
 @margin_ranking_loss.def_backward
 def _(saved, dy):
     a, b, t = saved["a"], saved["b"], saved["t"]
-    dz = jnp.where(-t * (a - b) + saved["margin"] < 0, 0, spread(dy, a.size, saved["how"]))
+    dz = jnp.where(-t * (a - b) + saved["margin"] < 0, 0, per_element(dy, a.size, saved["how"]))
     return unbroadcast(-t * dz, a), unbroadcast(t * dz, b), unbroadcast((b - a) * dz, t)
 
 
@@ -106,7 +106,7 @@ def _(input, target, margin, size_average, reduce, reduction):
 @hinge_embedding_loss.def_backward
 def _(saved, dy):
     x, t = saved["x"], saved["t"]
-    dl = spread(dy, x.size, saved["how"])
+    dl = per_element(dy, x.size, saved["how"])
     dx = jnp.where(t == -1, 0, dl) - jnp.where((t == 1) | (saved["margin"] - x < 0), 0, dl)
     return unbroadcast(dx, x), unbroadcast(jnp.zeros(t.shape), t)
 
@@ -164,7 +164,7 @@ def _(input, target, p, margin, weight, size_average, reduce, reduction):
 def _(saved, dy):
     x, t, w, p = (saved[k] for k in ("x", "t", "w", "p"))
     hit, over, z = _above_the_target(x, t, saved["margin"])
-    dl = spread(dy, t.size, saved["how"]).reshape(-1, 1) / _class_count(x)
+    dl = per_element(dy, t.size, saved["how"]).reshape(-1, 1) / _class_count(x)
     dw = None if w is None else jnp.where(hit, (z if p == 1 else z * z).sum(-1, keepdims=True) * dl, 0).sum(0)
     h = (over if p == 1 else 2 * z) * dl
     if w is not None:
@@ -238,7 +238,7 @@ def _(saved, dy):
 
     n_of_others, n_of_labels = lax.scan(count, jnp.zeros(others.shape, jnp.int32), labels.T)
     n = n_of_others.at[_rows(t), t].add(-n_of_labels.T)
-    dl = spread(dy, x.size // C, saved["how"]).reshape(-1, 1) / C
+    dl = per_element(dy, x.size // C, saved["how"]).reshape(-1, 1) / C
     return (n * dl).reshape(x.shape).astype(x.dtype), None
 
 
@@ -312,7 +312,7 @@ def _(input1, input2, target, margin, size_average, reduce, reduction):
 @cosine_embedding_loss.def_backward
 def _(saved, dy):
     a, b, t, c, r, s = (saved[k] for k in "abtcrs")
-    dl = spread(dy, t.size, saved["how"])
+    dl = per_element(dy, t.size, saved["how"])
     dc = jnp.where(t == 1, -dl, jnp.where((t != -1) | (c - saved["margin"] < 0), 0, dl))[..., None]
     c, ra, sb = c[..., None], r[..., None] * a, s[..., None] * b
     da, db = r[..., None] * (sb - c * ra) * dc, s[..., None] * (ra - c * sb) * dc

@@ -9,7 +9,7 @@ from jax import lax
 from ..engine import op
 from ._shared.checks import at_least_float32, floating, numbers, refuse
 from ._shared.sizes import is_whole, sizes
-from ._shared.windows import check_image, exactly, kept, largest, places, put_back, spread, strided, sums
+from ._shared.windows import check_image, exactly, largest, packed_taps, put_back, spread, strided, sums, winning_indices
 
 
 @op(static=("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"))
@@ -68,7 +68,7 @@ def _max_pool(name, n, input, kernel_size, stride, padding, dilation, ceil_mode,
     (floating if n == 1 else numbers)(name, input=input)
     axes = strided(name, n, input.shape, kernel_size, stride, padding, dilation, ceil_mode)
     y, tap = largest(input, axes)
-    return (y, places(tap, axes)) if return_indices else y, tap, axes
+    return (y, winning_indices(tap, axes)) if return_indices else y, tap, axes
 
 
 max_pool1d.def_forward(lambda **arguments: _max_pool_forward("max_pool1d", 1, **arguments))
@@ -78,7 +78,7 @@ max_pool3d.def_forward(lambda **arguments: _max_pool_forward("max_pool3d", 3, **
 
 def _max_pool_forward(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
     value, tap, axes = _max_pool(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
-    return value, {"tap": kept(tap, axes), "axes": axes}
+    return value, {"tap": packed_taps(tap, axes), "axes": axes}
 
 
 @max_pool1d.def_backward
@@ -396,7 +396,7 @@ def _lp_pool(name, n, input, norm_type, kernel_size, stride, ceil_mode):
         floating(name, input=input)
         axes, sign = strided(name, n, input.shape, kernel_size, stride, ceil_mode=ceil_mode), math.copysign(1, p)
         y, tap = largest(sign * input * jnp.sign(input), axes)  # |x|, with derivative 0 at 0
-        return sign * y, {"x": input, "axes": axes, "tap": kept(tap, axes)}
+        return sign * y, {"x": input, "axes": axes, "tap": packed_taps(tap, axes)}
     axes = _averaged(name, n, input, kernel_size, stride, ceil_mode=ceil_mode)
     scale = math.prod(windows.taps for windows in axes) / _counts(axes, (0,) * n)  # 1 but where ceil_mode cuts a window
     s = sums(_power(at_least_float32(input), p), axes) * scale

@@ -224,7 +224,7 @@ class _Traced:
                     sums[home] = sums.get(home, 0) + times * flops(eqn)
 
         traced = inlined(traced)
-        add(jaxprs.with_live_equations(traced), 1, "")  # what nobody asked for, such as dL/d(data), XLA drops too
+        add(jaxprs.dce(traced), 1, "")  # what nobody asked for, such as dL/d(data), XLA drops too
         return sums
 
 

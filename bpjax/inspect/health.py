@@ -134,7 +134,7 @@ class _Probe(Hook):
 
     def prepare(self, prog, owners):
         self.modules = Modules(inlined(prog), owners)
-        marked, self.places = self.modules.with_places()
+        marked, self.places = self.modules.with_borders()
         self.handing_on = {place.module for place in self.places.values() if place.kind == "exit"}
         self.counted = {
             name for name, place in self.places.items() if place.kind == ("exit" if place.module in self.handing_on else "output")

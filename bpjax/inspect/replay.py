@@ -52,7 +52,7 @@ class Replay:
         leaves = list(self.parameters.values())
         prog, consts = jaxprs.trace(plain, *leaves)
         self.inputs = [*consts, *leaves]
-        line = unrolled(jaxprs.with_live_equations(prog), self.inputs)
+        line = unrolled(jaxprs.dce(prog), self.inputs)
         self.program, self.values, self.steps = line
         self.eqns, self.invars = self.program.eqns, self.program.invars
         self.value = [self.of(v) for v in self.program.outvars]

@@ -13,7 +13,7 @@ __all__ = ["LinearCrossEntropyLoss", "LinearCrossEntropyOptions"]
 
 
 class LinearCrossEntropyLoss(Module):
-    """Cross-entropy of the logits of a linear map, which the backward makes again block by block.
+    """Cross-entropy of the logits of a linear map, which the backward recomputes block by block.
 
     Shapes: input (in_features,) or (N, in_features), target as for logits (N, num_classes, *out_features); `linear` holds the weight
     (num_classes · Π out_features, in_features). The weights of the classes are a constant buffer.

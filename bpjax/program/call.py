@@ -60,7 +60,7 @@ class Call:
         made = [v for v in prog.outvars if not hands_through or not (isinstance(v, Literal) or v in place)]
         made = list(dict.fromkeys(made)) if hands_through else made
         self.is_closed = not any(map(jaxprs.is_traced, self.consts))
-        self.program = jaxprs.with_live_equations(prog._replace(outvars=made))
+        self.program = jaxprs.dce(prog._replace(outvars=made))
         self.head, self.jaxpr = head.with_consts(len(self.consts)), jaxprs.as_jaxpr(self.program, head.name)
         self.places = range(len(prog.invars), len(prog.invars) + len(made))
         if hands_through:

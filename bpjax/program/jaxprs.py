@@ -81,20 +81,15 @@ def types_of(jaxpr) -> tuple[list, Any]:
     return [v.aval for v in inner.outvars], inner.effects
 
 
-def live(prog: Program) -> list:
-    """The equations that an output depends on, or that have an effect."""
+def dce(prog: Program) -> Program:
+    """The program without equations that no output depends on, and that have no effect."""
     used = {v for v in prog.outvars if not isinstance(v, Literal)}
-    kept = []
+    live = []
     for eqn in reversed(prog.eqns):
         if eqn.effects or any(v in used for v in eqn.outvars):
-            kept.append(eqn)
+            live.append(eqn)
             used.update(v for v in eqn.invars if not isinstance(v, Literal))
-    return kept[::-1]
-
-
-def with_live_equations(prog: Program) -> Program:
-    """The program without equations that nothing depends on."""
-    return prog._replace(eqns=live(prog))
+    return prog._replace(eqns=live[::-1])
 
 
 def dependent(prog: Program, on: Sequence[bool], axis_name: Any = None) -> list[bool]:

@@ -2,7 +2,7 @@
 
 A module is a group of parameters that stand together in the differentiated arguments. A value belongs to the last module whose
 parameters entered it: what is done with a module's output (an activation, a pooling) is counted with it, until the next one
-takes over. The values at its borders are its places:
+takes over. The values at its borders are where it is looked at:
 
     ---> entry ---> [ parameters ] ---> output ---> activation, ... ---> exit ---> next module
 """
@@ -40,7 +40,7 @@ def owners(paths: Sequence[Any], numbers: Sequence[int]) -> list[str | None]:
     return [None if has_containers and len(path) == 1 else owner_of(leaf_name(path, numbers)) for path in paths]
 
 
-class Place(NamedTuple):
+class Border(NamedTuple):
     """A border of a module: `kind` is "entry", "output" or "exit"."""
 
     kind: str
@@ -139,31 +139,31 @@ class Modules:
                     self.values.update(zip(prog.invars[scan.consts : scan.consts + scan.carry], results))
         return results
 
-    # ---- places ----
+    # ---- borders ----
 
     def with_outputs_named(self, name: Callable[[str], str | None]) -> Program:
         """The program with an equation that names each module's output, where `name(module)` is not None."""
-        return self._marked(self.program, lambda place: name(place.module) if place.kind == "output" else None)
+        return self._marked(self.program, lambda border: name(border.module) if border.kind == "output" else None)
 
-    def with_places(self) -> tuple[Program, dict[str, Place]]:
-        """The program with an equation that names each place, and what the names mean."""
-        names: dict[str, Place] = {}
+    def with_borders(self) -> tuple[Program, dict[str, Border]]:
+        """The program with an equation that names each border, and what the names mean."""
+        names: dict[str, Border] = {}
 
-        def name(place: Place) -> str:
-            names[label := f"bpjax.inspect/{len(names)}"] = place
+        def name(border: Border) -> str:
+            names[label := f"bpjax.inspect/{len(names)}"] = border
             return label
 
         return self._marked(self.program, name), names
 
-    def _marked(self, prog: Program, name: Callable[[Place], str | None]) -> Program:
+    def _marked(self, prog: Program, name: Callable[[Border], str | None]) -> Program:
         own = self._own_outputs(prog)
         inside = {v for e in prog.eqns for v in e.outvars}
         eqns: list = []
         now: dict[Any, Any] = {}  # by the name that it had: the variable that holds a value from here on
         entered: dict[tuple, Any] = {}
 
-        def mark(atom, place):
-            label = name(place)
+        def mark(atom, border):
+            label = name(border)
             if label is None:
                 return atom
             eqn, out = jaxprs.named(atom, label)
@@ -179,9 +179,9 @@ class Modules:
             if (atom, None) not in entered:
                 source = now.get(atom, atom)
                 is_exit = atom in inside and value.home != DATA
-                entered[atom, None] = mark(source, Place("exit", value.home)) if is_exit else source
+                entered[atom, None] = mark(source, Border("exit", value.home)) if is_exit else source
             if consumer in self.order and (atom, consumer) not in entered:
-                entered[atom, consumer] = mark(entered[atom, None], Place("entry", consumer))
+                entered[atom, consumer] = mark(entered[atom, None], Border("entry", consumer))
             return entered.get((atom, consumer), entered[atom, None])
 
         for eqn in prog.eqns:
@@ -193,7 +193,7 @@ class Modules:
             marked = [v for v in eqn.outvars if v in own]
             fresh = {v: jaxprs.variable(v.aval) for v in marked}
             eqns.append(jaxprs.renamed(new, new.invars, [fresh.get(v, v) for v in eqn.outvars]))
-            now.update((v, mark(fresh[v], Place("output", self.values[v].home))) for v in marked)
+            now.update((v, mark(fresh[v], Border("output", self.values[v].home))) for v in marked)
         return Program(prog.invars, eqns, [read(v, None) for v in prog.outvars])
 
     def own_outputs(self) -> list:

@@ -60,7 +60,7 @@ def straight(prog: Program, stands_for: Callable[[Any], Program | None], invars:
             new = eqn
         inner = stands_for(new)
         if inner is not None:
-            inner = jaxprs.with_live_equations(inner)
+            inner = jaxprs.dce(inner)
             stack.append((iter(inner.eqns), dict(zip(inner.invars, inputs)), (eqn, new), inner))
             continue
         eqns.append(new)

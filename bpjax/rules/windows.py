@@ -28,7 +28,7 @@ def _(eq, dy):
     )
 
 
-class _Windows:
+class _Reduced:
     """The windows of an array, one strided view for each tap (each place in the window), and which tap is best in each.
 
     The first of equals in row-major order is the best.
@@ -82,13 +82,13 @@ _infinity = float("inf")
 
 @rule("reduce_window_max", needs="x")
 def _(eq, dy):
-    windows = _Windows(eq.params, eq.in_avals[0].shape, dy.shape)
+    windows = _Reduced(eq.params, eq.in_avals[0].shape, dy.shape)
     return windows.scatter(dy, windows.winner(eq.x[0], lax.gt, -_infinity))
 
 
 @rule("reduce_window_min", needs="x")
 def _(eq, dy):
-    windows = _Windows(eq.params, eq.in_avals[0].shape, dy.shape)
+    windows = _Reduced(eq.params, eq.in_avals[0].shape, dy.shape)
     return windows.scatter(dy, windows.winner(eq.x[0], lax.lt, _infinity))
 
 
@@ -100,12 +100,12 @@ def _choice(eq):
 def _(eq, dy):
     """The backward of a max pool: its own backward gathers; the choice itself has no derivative."""
     source, operand = eq.in_avals
-    windows = _Windows(eq.params, operand.shape, source.shape)
+    windows = _Reduced(eq.params, operand.shape, source.shape)
     return lambda: windows.gather(dy, windows.winner(eq.x[1], *_choice(eq))), lambda: lax.full(operand.shape, 0, operand.dtype)
 
 
 @rule("select_and_gather_add", needs="x1")
 def _(eq, dy):
     operand = eq.in_avals[1]
-    windows = _Windows(eq.params, operand.shape, dy.shape)
+    windows = _Reduced(eq.params, operand.shape, dy.shape)
     return lambda: windows.scatter(dy, windows.winner(eq.x[1], *_choice(eq))), lambda: lax.full(operand.shape, 0, operand.dtype)

@@ -78,7 +78,7 @@ def test_a_loss_is_evaluated_without_its_logits():
     loss = lambda x, W: F.linear_cross_entropy(x, W, t)
     logits = 512 * 8192 * 4
     assert temporary_bytes(bpjax.as_custom_vjp(loss), x, W) < 0.3 * logits < temporary_bytes(loss, x, W)
-    # softmax and dz of one of four blocks; and dW, an eighth, before it is turned over
+    # softmax and dz of one of four blocks; and dW, an eighth, before it is transposed
     assert temporary_bytes(bpjax.value_and_grad(loss, (0, 1)), x, W) < 0.65 * logits
 
 

@@ -1,4 +1,4 @@
-"""Outputs that are made again on the way back instead of being kept."""
+"""Outputs that are recomputed on the way back instead of being kept."""
 
 import jax
 import jax.numpy as jnp
@@ -22,26 +22,26 @@ def kept_by(f, *args):
     return [jnp.shape(leaf) for leaf in jax.tree.leaves(tape)]
 
 
-def test_what_can_be_made_again_is_not_kept():
+def test_what_can_be_recomputed_is_not_kept():
     kept = kept_by(lambda x: jnp.sum(F.gelu(x) ** 2), jnp.ones(3))
     plain = kept_by(lambda x: jnp.sum(jax.nn.gelu(x) ** 2), jnp.ones(3))
     assert len(kept) == 1 < len(plain)
 
 
-def test_a_chain_is_made_again_from_its_beginning():
+def test_a_chain_is_recomputed_from_its_beginning():
     x = jnp.ones((2, 3))
     kept = kept_by(lambda x: jnp.sum(F.silu(F.layer_norm(x, (3,))) ** 2), x)
     assert sorted(kept) == [(2, 1), (2, 1), (2, 3)]  # the mean, 1 / the deviation, and x
 
 
-def test_relu_is_made_again_of_what_is_made_again_alone():
+def test_relu_is_recomputed_of_what_is_recomputed_alone():
     x = jnp.linspace(-1.0, 1.0, 48).reshape(6, 8)
     kept = kept_by(lambda x: jnp.sum(F.relu(F.layer_norm(x, (8,))) ** 2), x)
     assert sorted(kept) == [(6, 1), (6, 1), (6, 1), (6, 8)]  # the mean, 1 / the deviation, the mask in bits, and x
     assert sorted(kept_by(lambda x: jnp.sum(F.relu(x) ** 2), x)) == [(6, 1), (6, 8)]  # the mask, and the value, which the square keeps
 
 
-def test_what_only_lies_otherwise_is_made_again_too():
+def test_what_changes_the_layout_alone_is_recomputed_too():
     x, W = jnp.ones((2, 3, 4)), jnp.ones((5, 12))
     kept = kept_by(lambda x, W: jnp.sum(F.linear(F.gelu(x).swapaxes(0, 1).reshape(3, 2, 4)[None].reshape(2, 12), W)), x, W)
     assert sorted(kept) == [(2, 3, 4), (5, 12)]
@@ -56,7 +56,7 @@ def test_the_output_of_attention_is_kept_once():
 
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("activation", [F.relu, F.relu6, F.leaky_relu])
-def test_what_follows_from_what_is_made_again(activation):
+def test_what_follows_from_what_is_recomputed(activation):
     """In a chain, twice used, in a scan, at second order, under vmap; jitted and not."""
     x, W = jnp.linspace(-2.0, 9.0, 12).reshape(3, 4), jnp.linspace(-1.0, 1.2, 16).reshape(4, 4)
 

@@ -19,7 +19,7 @@ from bpjax.functional._conv import (
     pointwise_correlation,
     winograd_correlation,
 )
-from bpjax.functional._conv.kernel_windows import Windows
+from bpjax.functional._conv.kernel_windows import KernelWindows
 
 pytestmark = pytest.mark.usefixtures("x64")
 KINDS = {  # maps: how windows that were drawn are bent to what the maps are for
@@ -27,19 +27,19 @@ KINDS = {  # maps: how windows that were drawn are bent to what the maps are for
     phased_correlation: lambda w: w,
     pointwise_correlation: lambda w: w._replace(kernel=(1,) * len(w.kernel), padding=((0, 0),) * len(w.kernel), groups=1),
     depthwise_correlation: lambda w: w._replace(groups=3),
-    winograd_correlation: lambda w: Windows((3, 3), (1, 1), (w.padding * 2)[:2], (1, 1), 1),
+    winograd_correlation: lambda w: KernelWindows((3, 3), (1, 1), (w.padding * 2)[:2], (1, 1), 1),
 }
 FEWEST = {"FEWEST_CHANNELS": 1, "FEWEST_TILES": 1, "FEWEST_PRODUCTS": 1}
 
 
 @patch.multiple(winograd_correlation, **FEWEST)
 def drawn(maps, wanted=12):
-    """Windows with kernels and an image's shape that the maps are for."""
+    """KernelWindows with kernels and an image's shape that the maps are for."""
     rng, found = np.random.default_rng(0), []
     while len(found) < wanted:
         n = int(rng.integers(1, 4))
         some = lambda low, high: tuple(int(v) for v in rng.integers(low, high, n))
-        windows = Windows(some(1, 5), some(1, 4), tuple(zip(some(0, 3), some(0, 3))), some(1, 4), int(rng.integers(1, 3)))
+        windows = KernelWindows(some(1, 5), some(1, 4), tuple(zip(some(0, 3), some(0, 3))), some(1, 4), int(rng.integers(1, 3)))
         windows = KINDS[maps](windows)
         n = len(windows.kernel)
         size, batch = some(5, 10), int(rng.integers(3, 8)) if len(found) else 0
@@ -52,7 +52,7 @@ def drawn(maps, wanted=12):
 
 
 CASES = [(maps, *case) for maps in KINDS for case in drawn(maps)]
-MORE_WEIGHTS_THAN_PLACES = Windows((1,), (1,), ((0, 0),), (1,), 1), (3, 6, 3), np.random.default_rng(0).standard_normal((7, 6, 1))
+MORE_WEIGHTS_THAN_PLACES = KernelWindows((1,), (1,), ((0, 0),), (1,), 1), (3, 6, 3), np.random.default_rng(0).standard_normal((7, 6, 1))
 CASES += [(pointwise_correlation, *MORE_WEIGHTS_THAN_PLACES)]
 IDS = [f"{maps.__name__.split('.')[-1]}: {shape} {tuple(windows)}" for maps, windows, shape, _ in CASES]
 
@@ -68,7 +68,7 @@ def test_as_xlas_convolution(maps, windows, shape, W, monkeypatch):
 
     @jax.jit
     def every(x, W, y):
-        given = {"correlate": (x, W, windows), "spread": (y, W, windows, shape[2:]), "kernel_between": (x, y, windows)}
+        given = {"correlate": (x, W, windows), "input_grad": (y, W, windows, shape[2:]), "weight_grad": (x, y, windows)}
         own = [name for name in given if getattr(maps, name) is not getattr(dense_correlation, name)]
         return [[getattr(m, name)(*given[name]) for name in own] for m in (maps, dense_correlation)]
 
@@ -100,14 +100,14 @@ def test_chunks_of_examples_through_an_op(constants, monkeypatch):
 
 
 def test_tiles_round_no_more_than_xlas_convolution():
-    windows, shape = Windows((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1), (4, 64, 64, 64)
+    windows, shape = KernelWindows((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1), (4, 64, 64, 64)
     x, W, y = (np.random.default_rng(i).standard_normal(s) for i, s in enumerate([shape, (64, 64, 3, 3), shape]))
     assert winograd_correlation.is_for(W, windows, shape)
 
     def every(maps, dtype):
         arrays = [jnp.asarray(a, dtype) for a in (x, W, y)]
         of_arrays = lambda x, W, y: [
-            maps.correlate(x, W, windows), maps.spread(y, W, windows, shape[2:]), maps.kernel_between(x, y, windows)
+            maps.correlate(x, W, windows), maps.input_grad(y, W, windows, shape[2:]), maps.weight_grad(x, y, windows)
         ]  # fmt: skip
         return jax.jit(of_arrays)(*arrays)
 

@@ -33,7 +33,7 @@ def traced(f, params):
 def places(f, params):
     """(kind, module) in the order of the forward pass, also inside scans, and what the marked program gives."""
     prog, inputs, modules = traced(f, params)
-    marked, meaning = modules.with_places()
+    marked, meaning = modules.with_borders()
     met = [meaning[e.params["name"]] for e in jaxprs.every_equation_of(marked) if e.primitive.name == "name"]
     return [tuple(place) for place in met], run(marked, inputs)[0]
 

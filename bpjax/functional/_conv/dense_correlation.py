@@ -13,7 +13,7 @@ def correlate(x, W, windows):
     return _convolve(x, W, windows.padding, stride=windows.stride, rhs_dilation=windows.dilation, groups=windows.groups)
 
 
-def spread(y, W, windows, size):
+def input_grad(y, W, windows, size):
     """x[c] = Σ_o W[o, c] placed at each position of y[o], times the value there; what lies beyond `size` is cut.
 
     y with zeros between, `stride` apart, meets the flipped kernel, in and out exchanged.
@@ -33,7 +33,7 @@ def spread(y, W, windows, size):
     return lax.slice(x, (0,) * x.ndim, (*x.shape[:2], *size))
 
 
-def kernel_between(x, y, windows):
+def weight_grad(x, y, windows):
     """W[o, c] = Σ_n x[n, c] ⋆ y[n, o]: each channel of x is an example, the batch its channels, y the kernel."""
     spans = [(m - 1) * s + 1 for m, s in zip(y.shape[2:], windows.stride)]
     around = [(p, m + r - n - p) for (p, _), n, m, r in zip(windows.padding, x.shape[2:], spans, windows.reach)]

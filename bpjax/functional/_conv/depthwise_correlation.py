@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from .._shared.checks import at_least_float32, wide
-from .kernel_windows import met, placed, places
+from .kernel_windows import tap_scatter, tap_slice, taps_of
 
 __all__ = ()  # no layers
 
@@ -24,24 +24,24 @@ def is_for(W, windows, shape):
 def correlate(x, W, windows):
     """y[o] = W[o] ⋆ x[c], c the channel of the kernel o."""
     size = windows.positions(x.shape[2:])
-    y = sum(met(x, tap, size, windows)[:, :, None] * w for tap, w in _taps(W, windows))
+    y = sum(tap_slice(x, tap, size, windows)[:, :, None] * w for tap, w in _taps(W, windows))
     return y.reshape(y.shape[0], len(W), *size).astype(W.dtype)
 
 
-def spread(y, W, windows, size):
+def input_grad(y, W, windows, size):
     """x[c] = Σ W[o] placed at each position of y[o], times the value there, over the kernels o of the channel c."""
     y = _by_channel(y, windows)
-    return sum(placed((y * w).sum(2), tap, size, windows) for tap, w in _taps(W, windows)).astype(W.dtype)
+    return sum(tap_scatter((y * w).sum(2), tap, size, windows) for tap, w in _taps(W, windows)).astype(W.dtype)
 
 
-def kernel_between(x, y, windows):
+def weight_grad(x, y, windows):
     """W[o] = Σ_n x[n, c] ⋆ y[n, o], c the channel of the kernel o; one example after the other, whose taps' products are in the cache."""
     size, dtype = y.shape[2:], y.dtype
     over = tuple(range(2, y.ndim))
 
     def add(W, example):
         x, y = (at_least_float32(a) for a in example)
-        taps = [(met(x[None], tap, size, windows)[0, :, None] * y).sum(over) for tap in places(windows)]
+        taps = [(tap_slice(x[None], tap, size, windows)[0, :, None] * y).sum(over) for tap in taps_of(windows)]
         return W + jnp.stack(taps, -1), None
 
     y = _by_channel(y, windows)
@@ -52,7 +52,7 @@ def kernel_between(x, y, windows):
 def _taps(W, windows):
     """The place of each tap, and its weights as (channels, kernels of a channel, *1) in at least float32."""
     W = at_least_float32(W.reshape(windows.groups, -1, *windows.kernel))
-    for tap in places(windows):
+    for tap in taps_of(windows):
         yield tap, W[(slice(None), slice(None), *tap)].reshape(*W.shape[:2], *(1,) * len(tap))
 
 

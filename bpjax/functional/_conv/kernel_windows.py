@@ -9,7 +9,7 @@ from jax import lax
 __all__ = ()  # no layers
 
 
-class Windows(NamedTuple):
+class KernelWindows(NamedTuple):
     """How kernels lie in the image x: numbers for each axis of space; the padding as pairs (before, after), negative where x is cut."""
 
     kernel: tuple
@@ -28,20 +28,20 @@ class Windows(NamedTuple):
         return tuple((n + sum(p) - 1 - r) // s + 1 for n, p, r, s in zip(size, self.padding, self.reach, self.stride))
 
 
-def places(windows):
+def taps_of(windows):
     """The taps of a kernel, row by row."""
     return itertools.product(*map(range, windows.kernel))
 
 
-def met(x, tap, size, windows):
+def tap_slice(x, tap, size, windows):
     """What this tap of each of so many windows meets of x (N, C, *space)."""
     ends = [(-start, -rest, 0) for start, rest, _ in _along(tap, size, x.shape[2:], windows)]
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0)] * 2 + ends)
     return lax.slice(x, (0,) * x.ndim, x.shape, (1, 1, *windows.stride))
 
 
-def placed(y, tap, size, windows):
-    """The transpose of `met`: y (N, C, *windows) where this tap of its windows stands in an image of this size."""
+def tap_scatter(y, tap, size, windows):
+    """The transpose of `tap_slice`: y (N, C, *windows) where this tap of its windows stands in an image of this size."""
     ends = [(start, rest, s - 1) for start, rest, s in _along(tap, y.shape[2:], size, windows)]
     return lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0)] * 2 + ends)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from .._shared.checks import wide
 from .._shared.chunks import even_rows, in_chunks
 from . import dense_correlation, phased_correlation
-from .kernel_windows import met, places
+from .kernel_windows import tap_slice, taps_of
 from .pointwise_correlation import times_each
 
 __all__ = ()  # no layers
@@ -38,13 +38,13 @@ def correlate(x, W, windows):
     return y.reshape(len(x), len(W), *size)
 
 
-def spread(y, W, windows, size):
+def input_grad(y, W, windows, size):
     """x[c] = Σ_o W[o, c] placed at each position of y[o], times the value there; as y has other channels than x, it has no such patches."""
     maps = phased_correlation if phased_correlation.is_for(W, windows, (*y.shape[:1], W.shape[1], *size)) else dense_correlation
-    return maps.spread(y, W, windows, size)
+    return maps.input_grad(y, W, windows, size)
 
 
-def kernel_between(x, y, windows):
+def weight_grad(x, y, windows):
     """W[o, c] = Σ_n x[n, c] ⋆ y[n, o]."""
     size, shape = y.shape[2:], (y.shape[1], x.shape[1], *windows.kernel)
 
@@ -60,8 +60,8 @@ def kernel_between(x, y, windows):
 
 def _patches(x, size, windows):
     """What each kernel meets, (N, C taps, positions)."""
-    met_by_tap = jnp.stack([met(x, tap, size, windows) for tap in places(windows)], 2)
-    return met_by_tap.reshape(len(x), x.shape[1] * math.prod(windows.kernel), math.prod(size))
+    by_tap = jnp.stack([tap_slice(x, tap, size, windows) for tap in taps_of(windows)], 2)
+    return by_tap.reshape(len(x), x.shape[1] * math.prod(windows.kernel), math.prod(size))
 
 
 def _examples(x, size, windows):

@@ -1,4 +1,4 @@
-"""The three maps of dense_correlation.py for kernels that lie several places apart: `spread` phase by phase.
+"""The three maps of dense_correlation.py for kernels that lie several places apart: `input_grad` phase by phase.
 
 XLA's convolution would meet the zeros between the values of y. The places of x that lie r behind a multiple of the stride, one phase,
 meet only some taps of the kernel, and no zeros.
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from . import dense_correlation
-from .dense_correlation import correlate, kernel_between  # noqa: F401
+from .dense_correlation import correlate, weight_grad  # noqa: F401
 
 __all__ = ()  # no layers
 
@@ -23,7 +23,7 @@ def is_for(W, windows, shape):
     return 1 < math.prod(windows.stride) <= MOST_PHASES
 
 
-def spread(y, W, windows, size):
+def input_grad(y, W, windows, size):
     """x[c] = Σ_o W[o, c] placed at each position of y[o], times the value there; what lies beyond `size` is cut."""
     counts = tuple(-(-n // s) for n, s in zip(size, windows.stride))
     phases = [_phase(r, y, W, windows, counts) for r in itertools.product(*map(range, windows.stride))]
@@ -48,4 +48,4 @@ def _phase(r, y, W, windows, counts):
         dilation.append(d // common)
     W = W[(..., *(slice(t, None, step) for t, step in zip(starts, every)))]
     dense = windows._replace(kernel=W.shape[2:], stride=(1,) * len(first), padding=tuple(first), dilation=tuple(dilation))
-    return dense_correlation.spread(y, W, dense, counts)
+    return dense_correlation.input_grad(y, W, dense, counts)

@@ -8,7 +8,7 @@ import math
 import jax.numpy as jnp
 
 from .._shared.checks import wide
-from .kernel_windows import met, placed
+from .kernel_windows import tap_scatter, tap_slice
 
 __all__ = ()  # no layers
 
@@ -24,13 +24,13 @@ def correlate(x, W, windows):
     return times_each(W.reshape(W.shape[:2]), x).reshape(len(x), len(W), *x.shape[2:])
 
 
-def spread(y, W, windows, size):
+def input_grad(y, W, windows, size):
     """x[c] = Σ_o W[o, c] y[o] at the places on which a kernel lies, 0 at the others."""
     x = times_each(W.reshape(W.shape[:2]).T, y).reshape(len(y), W.shape[1], *y.shape[2:])
-    return placed(x, (0,) * len(size), size, windows)
+    return tap_scatter(x, (0,) * len(size), size, windows)
 
 
-def kernel_between(x, y, windows):
+def weight_grad(x, y, windows):
     """W[o, c] = Σ x[n, c] y[n, o] over the examples and the places on which a kernel lies."""
     x, y = (a.reshape(*a.shape[:2], math.prod(a.shape[2:])) for a in (_met(x, windows), y))
     if len(x) * y.shape[1] * x.shape[1] <= x.size + y.size:
@@ -43,7 +43,7 @@ def kernel_between(x, y, windows):
 def _met(x, windows):
     """The places on which a kernel lies."""
     size = x.shape[2:]
-    return met(x, (0,) * len(size), windows.positions(size), windows)
+    return tap_slice(x, (0,) * len(size), windows.positions(size), windows)
 
 
 def times_each(W, x):
@@ -51,6 +51,6 @@ def times_each(W, x):
     x = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
     if W.size <= sum(W.shape) * x.shape[2]:
         y = jnp.matmul(jnp.broadcast_to(W, (len(x), *W.shape)), x, preferred_element_type=wide(x.dtype))
-    else:  # turning x and y over, for one product, costs less than a W for each example
+    else:  # transposing x and y, for one product, costs less than a W for each example
         y = jnp.einsum("oc,ncs->nos", W, x, preferred_element_type=wide(x.dtype))
     return y.astype(x.dtype)

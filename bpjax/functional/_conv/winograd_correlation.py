@@ -61,19 +61,19 @@ def _correlate(x, W, windows):
     return y.transpose(0, 3, 1, 2)
 
 
-def spread(y, W, windows, size):
+def input_grad(y, W, windows, size):
     """x[c] = Σ_o W[o, c] placed at each position of y[o], times the value there: y meets the flipped kernel, in and out exchanged."""
     around = tuple((r - p, n - m + p) for r, (p, _), n, m in zip(windows.reach, windows.padding, size, y.shape[2:]))
     return correlate(y, lax.rev(W, (2, 3)).swapaxes(0, 1), windows._replace(padding=around))
 
 
-def kernel_between(x, y, windows):
+def weight_grad(x, y, windows):
     """W[o, c] = Σ_n x[n, c] ⋆ y[n, o]."""
-    plain = partial(dense_correlation.kernel_between, windows=windows)
-    return lax.platform_dependent(x, y, cpu=partial(_kernel_between, windows=windows), default=plain)
+    plain = partial(dense_correlation.weight_grad, windows=windows)
+    return lax.platform_dependent(x, y, cpu=partial(_weight_grad, windows=windows), default=plain)
 
 
-def _kernel_between(x, y, windows):
+def _weight_grad(x, y, windows):
     size, shape = y.shape[2:], (y.shape[1], x.shape[1])
 
     def step(sums, chunk):
@@ -86,7 +86,7 @@ def _kernel_between(x, y, windows):
 
 
 def _channels_last(x):
-    """(N, C, H, W) as (N, H, W, C), behind a barrier: XLA would turn it over value by value, where it is read."""
+    """(N, C, H, W) as (N, H, W, C), behind a barrier: XLA would transpose it value by value, where it is read."""
     return lax.optimization_barrier(x.transpose(0, 2, 3, 1))
 
 

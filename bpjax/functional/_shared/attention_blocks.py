@@ -99,16 +99,16 @@ def scores(q, k, mask, scale, leading, is_allowed):
     return jnp.where(mask, S, -jnp.inf) if mask.dtype == bool else S + mask
 
 
-def kept(p, rng, leading, grid, i, j):
+def dropout_mask(p, rng, leading, grid, i, j):
     """Which weights of a pair of blocks the dropout keeps: drawn for each pair from a key of its own, so that it can be drawn again."""
     key = jax.random.fold_in(rng, i * grid.columns + j)
     return jax.random.uniform(key, (*leading, grid.q, grid.k), jnp.float32) >= p
 
 
-def kept_everywhere(p, rng, leading, grid):
-    """What `kept` gives for all pairs, as one array (*leading, L, S)."""
+def whole_dropout_mask(p, rng, leading, grid):
+    """What `dropout_mask` gives for all pairs, as one array (*leading, L, S)."""
     i, j = np.indices((grid.rows, grid.columns)).astype(np.int32)
-    draw = partial(kept, p, rng, leading, grid)
+    draw = partial(dropout_mask, p, rng, leading, grid)
     m = jax.vmap(jax.vmap(draw))(i, j)
     m = jnp.moveaxis(m, (0, 1), (-4, -2)).reshape(*leading, grid.rows * grid.q, grid.columns * grid.k)
     return m[..., : grid.L, : grid.S]
@@ -135,7 +135,7 @@ def forward(q, k, v, mask, rng, *, p, scale, leading, grid):
         finite = jnp.where(m == -jnp.inf, 0, m)
         P, fading = jnp.exp(S - finite), jnp.exp(m_before - finite)
         s = fading * s + P.sum(-1, keepdims=True)
-        P = dropped(P, p, kept(p, rng, leading, grid, i, j) if p else None)
+        P = dropped(P, p, dropout_mask(p, rng, leading, grid, i, j) if p else None)
         o = fading * o + times(P.astype(v.dtype), grid.keys(v, j))
         return [lax.dynamic_update_slice_in_dim(a, of_block, i * grid.q, -2) for a, of_block in zip(sums, (o, m, s))], None
 
@@ -148,7 +148,7 @@ def forward(q, k, v, mask, rng, *, p, scale, leading, grid):
 
 
 def backward(q, k, v, mask, rng, o, lse, do, *, p, scale, leading, grid):
-    """The cotangents of q, k, v: of each pair of blocks the scores are made again, and what it gives is added up, dk and dv transposed."""
+    """The cotangents of q, k, v: of each pair of blocks the scores are recomputed, and what it gives is added up, dk and dv transposed."""
     again = _Again(q, k, v, mask, rng, o, lse, do, p, scale, leading, grid)
 
     def of_pair(i, j):
@@ -200,7 +200,7 @@ class _Again:
         """The weights of a pair of blocks as they met the values, and the cotangent of its scores."""
         (q, do, k, v), (lse, D) = self.blocks(i, j), (self.grid.queries(a, i) for a in self.of_queries[2:])
         P = jnp.exp(scores(q, k, self.grid.mask(self.mask, i, j), self.scale, self.leading, self.grid.allowed(i, j)) - lse)
-        m = kept(self.p, self.rng, self.leading, self.grid, i, j) if self.p else None
+        m = dropout_mask(self.p, self.rng, self.leading, self.grid, i, j) if self.p else None
         return dropped(P, self.p, m), P * (dropped(times(do, v.mT), self.p, m) - D)
 
 
@@ -238,7 +238,7 @@ def times(a, b):
 def transposed_times(a, b, like):
     """aᵀ b in at least float32, with as many heads as `like`: summed over those that share one.
 
-    a is turned over behind a barrier: XLA:CPU would do so in the product, which takes longer.
+    a is transposed behind a barrier: XLA:CPU would do so in the product, which takes longer.
     """
     a, b = _in_groups(a, like), _in_groups(b, like)
     return jnp.matmul(lax.optimization_barrier(a.mT), b, preferred_element_type=wide(a.dtype))

@@ -1,6 +1,6 @@
 """Masks and other numbers of a few bits, kept between forward and backward 8, 4 or 2 to the byte.
 
-Packing is a reduction, so XLA keeps its result. A mask that is not packed XLA:CPU makes again wherever it is read, from inputs that it
+Packing is a reduction, so XLA keeps its result. A mask that is not packed XLA:CPU recomputes wherever it is read, from inputs that it
 then keeps, and at each place of a window of its reader (max-pooling with its winners unpacked: 18 ms instead of 9).
 """
 

@@ -22,7 +22,7 @@ def reduced(loss, how):
     return {"none": lambda: loss, "mean": loss.mean, "sum": loss.sum}[how]()
 
 
-def spread(dy, n, how):
+def per_element(dy, n, how):
     """The cotangent of each of the n unreduced values; divided in float32, for in float16 an n of 65520 is infinite."""
     return at_least_float32(dy) / n if how == "mean" else dy
 

@@ -230,12 +230,12 @@ def _largest_along(x, tap, axis, windows, later):
     return _better(left, right, void(np.asarray(windows.starts) + before) if before else None)
 
 
-def places(tap, axes):
+def winning_indices(tap, axes):
     """Where the winners stand in the input, each as one number in its channel."""
     return _flat(tap, axes, [(0, windows.size) for windows in axes]).astype(jnp.result_type(int))
 
 
-def kept(tap, axes):
+def packed_taps(tap, axes):
     """What `put_back` needs of the winners: their taps, in as few bits as tell them apart."""
     bits = _bits(axes)
     return tap if bits == 8 else pack(tap, bits)
@@ -248,7 +248,7 @@ def _bits(axes):
 
 
 def put_back(dy, tap, axes):
-    """The backward of `largest`: each cotangent to the value that won, by its tap as `kept`."""
+    """The backward of `largest`: each cotangent to the value that won, by its tap as `packed_taps`."""
     n, bits = len(axes), _bits(axes)
     lead = dy.shape[:-n]
     zero = jnp.zeros((), dy.dtype)
