@@ -1,6 +1,6 @@
 """A call of a function that was traced once: the JAX primitive `op`, and what JAX's transformations make of it.
 
-    call = traced(f, avals, head)
+    call = Call(f, avals, head)
     outputs = call(*values)            # leaves one equation, `op`, that holds the jaxpr of f
 
 `head` says what is called. The sweep asks it for a rule (an op has written halves; other calls only stand for their equations), and
@@ -31,6 +31,9 @@ class Head:
 
     name = "call"
 
+    def __repr__(self):
+        return self.name
+
     def is_written(self, active: Sequence[bool]) -> bool:
         """Whether there is a written backward for it where these inputs are differentiated; else it only stands for its equations."""
         return False
@@ -56,27 +59,28 @@ class Call:
 
     def __init__(self, f: Callable, avals: Sequence[Any], head: Head, hands_through: bool = False):
         prog, self.consts = jaxprs.trace(f, *avals)
-        place = {v: i for i, v in enumerate(prog.invars)} if hands_through else {}
-        made = [v for v in prog.outvars if not hands_through or not (isinstance(v, Literal) or v in place)]
+        number = {v: i for i, v in enumerate(prog.invars)} if hands_through else {}
+        made = [v for v in prog.outvars if not hands_through or not (isinstance(v, Literal) or v in number)]
         made = list(dict.fromkeys(made)) if hands_through else made
         self.is_closed = not any(map(jaxprs.is_traced, self.consts))
         self.program = jaxprs.dce(prog._replace(outvars=made))
         self.head, self.jaxpr = head.with_consts(len(self.consts)), jaxprs.as_jaxpr(self.program, head.name)
-        self.places = range(len(prog.invars), len(prog.invars) + len(made))
+        first = len(prog.invars)
+        self.outputs = range(first, first + len(made))  # each as a number among inputs and what is made; or a constant itself
         if hands_through:
-            place |= {v: len(prog.invars) + i for i, v in enumerate(made)}
-            self.places = [jaxprs.literal(v) if isinstance(v, Literal) else place[v] for v in prog.outvars]
+            number |= {v: first + i for i, v in enumerate(made)}
+            self.outputs = [jaxprs.literal(v) if isinstance(v, Literal) else number[v] for v in prog.outvars]
 
     def __call__(self, *values) -> list:
         everything = [*self.consts, *values]
         if self.program.outvars or self.program.eqns:
             everything += op_p.bind(*everything, call=self.head, jaxpr=self.jaxpr)
-        return [everything[i] if isinstance(i, int) else i for i in self.places]
+        return [everything[i] if isinstance(i, int) else i for i in self.outputs]
 
     def depends(self, on: Sequence[bool], axis_name: Any) -> list[bool]:
         """Which outputs depend on these of the inputs, or on the axis, by whatever equation."""
         flags = jaxprs.dependent(self.program, [False] * len(self.consts) + list(on), axis_name)
-        return [flags[i] if isinstance(i, int) else False for i in self.places]
+        return [flags[i] if isinstance(i, int) else False for i in self.outputs]
 
 
 class Bounded:
@@ -171,8 +175,7 @@ def _batch(axis, values, dims, *, call, jaxpr):
     if (declared := call.batched(axis, values, dims)) is not None:
         return declared
     key = (call, jaxpr, tuple(dims), axis.name, axis.size, axis.spmd_name, tuple(map(jax.typeof, values)), jaxprs.trace_context())
-    made = _mapped_calls.get(key, lambda: _mapped(axis, values, dims, call, jaxpr))
-    mapped, out_dims = made
+    mapped, out_dims = _mapped_calls.get(key, lambda: _mapped(axis, values, dims, call, jaxpr), lambda made: made[0].is_closed)
     return mapped(*values), out_dims
 
 

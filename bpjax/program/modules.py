@@ -2,7 +2,7 @@
 
 A module is a group of parameters that stand together in the differentiated arguments. A value belongs to the last module whose
 parameters entered it: what is done with a module's output (an activation, a pooling) is counted with it, until the next one
-takes over. The values at its borders are where it is looked at:
+takes over. Where values enter and leave it are its borders:
 
     ---> entry ---> [ parameters ] ---> output ---> activation, ... ---> exit ---> next module
 """

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import sys
 import threading
 
 import jax
@@ -13,7 +14,9 @@ from jax.ad_checkpoint import print_saved_residuals
 
 import bpjax
 import bpjax.functional as F
+from bpjax.engine import after
 from bpjax.program import jaxprs
+from bpjax.program.straight import inlined
 
 x = jnp.linspace(-1.0, 2.0, 12).reshape(3, 4)
 W = jnp.linspace(-1.0, 1.2, 20).reshape(5, 4)
@@ -392,3 +395,72 @@ def test_two_threads_do_not_disturb_each_other():
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+# ---- one straight program ----
+
+
+def test_calls_within_calls_are_written_out_once_each():
+    """JAX's own tracing takes 15 frames of Python for each, and Python's limit is 1,000: with a higher one, 200 are no more than 200."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    try:
+        f = jnp.sin
+        for _ in range(200):
+            f = jax.jit(lambda x, f=f: f(x) * 1.5)
+        program, _ = jaxprs.trace(f, 1.0)
+        assert len(inlined(program).eqns) == 201
+        np.testing.assert_allclose(bpjax.grad(f)(0.0), 1.5**200, rtol=1e-4)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def test_five_thousand_equations():
+    def f(x):
+        for _ in range(2500):
+            x = jnp.tanh(x) * 1.01
+        return x
+
+    np.testing.assert_allclose(bpjax.grad(f)(0.5), jax.grad(f)(0.5), rtol=1e-4)
+
+
+def test_jitted_blocks_keep_no_more_than_open_ones():
+    """Written out before anything runs: late, each would keep what stands at its border."""
+
+    def loss(wrap):
+        block = wrap(lambda x, w: x + jax.nn.gelu(x @ w) @ w.T)
+
+        def f(ws, x):
+            for w in ws:
+                x = block(x, w)
+            return jnp.sum(x**2)
+
+        return f
+
+    args = [jnp.ones((16, 64))] * 6, jnp.ones((512, 16))
+    jitted, open_ = (jax.jit(bpjax.grad(loss(wrap))).lower(*args).compile().memory_analysis() for wrap in (jax.jit, lambda f: f))
+    assert jitted.temp_size_in_bytes <= open_.temp_size_in_bytes
+
+
+# ---- recomputation ----
+
+
+def test_what_waits_for_a_cotangent_is_not_changed():
+    a = jnp.array([-0.0, 0.0, jnp.inf, -jnp.inf, jnp.nan, 1e-45, -3.0])
+    for dy in (jnp.nan, jnp.inf, -0.0, 1.0, -1e-45):
+        waited = jax.jit(lambda a, dy: after(a, [None, dy]))(a, jnp.array([dy, 2.0]))
+        np.testing.assert_array_equal(np.asarray(waited).view(np.uint32)[:4], np.asarray(a).view(np.uint32)[:4])
+        np.testing.assert_array_equal(waited, a)
+
+
+def test_the_old_names_work_and_say_the_new_ones():
+    @bpjax.op
+    def half(x):
+        return x / 2
+
+    with pytest.warns(DeprecationWarning, match="def_again is now called def_recompute"):
+        half.def_again(lambda saved: saved["x"] / 2)
+    with pytest.warns(DeprecationWarning, match="IfMadeAgain is now called RecomputeOnly"):
+        assert bpjax.engine.IfMadeAgain is bpjax.engine.RecomputeOnly
+    with pytest.warns(DeprecationWarning, match=r"rule\(again=\) is now called recomputes="):
+        bpjax.rule("no such primitive", again=True)

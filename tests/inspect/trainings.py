@@ -19,8 +19,8 @@ from sklearn.datasets import load_digits
 
 import bpjax.functional as F
 from bpjax import inspect, nn
-from bpjax.engine import leaf_name
 from bpjax.models.digits import MODELS
+from bpjax.program.modules import leaf_name
 from bpjax.training import TrainState, run_steps
 
 STEPS, CHUNK = 50, 5
