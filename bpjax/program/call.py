@@ -9,6 +9,7 @@ differentiation (which therefore never sees a written rule) and lowering. No Pyt
 """
 
 import collections
+import contextlib
 import functools
 import threading
 from collections.abc import Callable, Hashable, Sequence
@@ -130,7 +131,13 @@ def _lower(ctx, *values, call, jaxpr):
     """A function of its own in the module, called from `module/path/NAME`, as profilers show it."""
     ir = mlir.ir
     with ir.Location.name(str(ctx.name_stack.extend(call.name)), childLoc=ir.Location.current):  # pyright: ignore[reportArgumentType]
+        if jaxprs.is_high(jaxpr):
+            with jax.enable_x64(True) if jaxprs.holds_64_bits(jaxpr) else contextlib.nullcontext():
+                return _lowered_by_tracing(ctx, *values, jaxpr=jaxpr)
         return mlir.core_call_lowering(ctx, *values, name=call.name, call_jaxpr=jaxpr)
+
+
+_lowered_by_tracing = mlir.lower_fun(lambda *values, jaxpr: core.jaxpr_as_fun(jaxpr)(*values))
 
 
 mlir.register_lowering(op_p, _lower, cacheable=False)  # JAX's cache of lowerings forgets where each call stands

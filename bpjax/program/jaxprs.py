@@ -81,6 +81,17 @@ def types_of(jaxpr) -> tuple[list, Any]:
     return [v.aval for v in inner.outvars], inner.effects
 
 
+@functools.lru_cache(maxsize=1024)
+def is_high(jaxpr) -> bool:
+    """Whether it holds equations that JAX takes apart before it lowers them (`jax.experimental.hijax`, in newer versions also its own)."""
+    return any(e.primitive.is_high(*(v.aval for v in e.invars), **e.params) for e in open_jaxpr(jaxpr).eqns)
+
+
+def holds_64_bits(jaxpr) -> bool:
+    """Whether an equation makes values of 64 bits."""
+    return any(has_64_bits(v.aval.dtype) for e in every_equation(jaxpr) for v in e.outvars if hasattr(v.aval, "dtype"))
+
+
 def dce(prog: Program) -> Program:
     """The program without equations that no output depends on, and that have no effect."""
     used = {v for v in prog.outvars if not isinstance(v, Literal)}

@@ -289,10 +289,10 @@ def test_on_an_explicit_mesh(mesh, f):
 def test_inside_and_around_shard_map(mesh):
     xs = jax.device_put(jnp.linspace(-1.0, 1.0, 64).reshape(16, 4), jax.NamedSharding(mesh, jax.P("d")))
     split = lambda f: jax.shard_map(f, mesh=mesh, in_specs=jax.P("d"), out_specs=jax.P("d"))
-    loss = lambda x: jnp.sum(F.gelu(x) ** 2)
+    loss = lambda x: jnp.sum(F.silu(x) ** 2)  # (JAX 0.12 cannot lower the derivative of erf there, its own either)
     expected = jax.grad(loss)(np.asarray(xs))
     assert_alike(split(bpjax.grad(loss))(xs), expected)
-    assert_alike(jax.grad(lambda x: jnp.sum(split(F.gelu)(x) ** 2))(xs), expected)
+    assert_alike(jax.grad(lambda x: jnp.sum(split(F.silu)(x) ** 2))(xs), expected)
 
 
 # ---- what is set around a call ----
