@@ -3,7 +3,11 @@
 The seeds of an example share a test, since they share its compiled programs.
 """
 
+import pytest
+
 from examples import exploding, overfitting, vanishing
+
+pytestmark = pytest.mark.slow
 
 SEEDS = range(3)
 

@@ -27,6 +27,7 @@ def outcomes():
         return [outcome for group in done for outcome in group]
 
 
+@pytest.mark.slow
 def test_every_sick_training_is_named_and_at_most_one_healthy_one_accused(capsys):
     done = outcomes()
     sick = [(training, found) for training, _, found in done if training.planted]
