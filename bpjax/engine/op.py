@@ -5,6 +5,7 @@ arguments, the structure of its array arguments. JAX differentiates the formula 
 each half are traced once for each signature.
 """
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -21,6 +22,7 @@ from ..program import jaxprs
 from ..program.call import Bounded, Call, Head, found_under_axis, over_axis
 from ..program.places import here
 from .errors import GradientError, RuleError
+from .hooks import unhooked
 from .recompute import after
 from .saved import RecomputeOnly, Saved
 from .sweep import Rule, source_of
@@ -28,6 +30,7 @@ from .sweep import Rule, source_of
 P = ParamSpec("P")
 R = TypeVar("R")
 _calls = Bounded(1024)
+_SHAPES = 1024  # of one call that are remembered
 
 
 @overload
@@ -191,6 +194,8 @@ def _frozen(value):
 
 def _typed(value):
     """With its type, so that 2 and 2.0, or 1 and True, are two keys."""
+    if isinstance(value, float):
+        return float, repr(value)  # 0.0 == -0.0, and nan != nan
     return (tuple, *map(_typed, value)) if isinstance(value, tuple) else (type(value), value)
 
 
@@ -260,7 +265,7 @@ class _Written(Head, Rule):
 
     def __init__(self, op: Op):
         self.op, self.name = op, op.__name__
-        self._traced = Bounded(64)
+        self._traced = Bounded(_SHAPES)
 
     @property
     def source(self):  # pyright: ignore[reportIncompatibleVariableOverride]  (of other rules it is a constant)
@@ -283,7 +288,7 @@ class _Written(Head, Rule):
         if not number:
             return self
         call = copy.copy(self)
-        call.consts = number
+        call.consts += number
         return call
 
     def mapped(self, dims, out_dims, axis):
@@ -292,23 +297,29 @@ class _Written(Head, Rule):
     def forward(self, eqn, values, active):
         if any(active[: self.consts]):
             self._closes_over("a value that is differentiated, for which its written backward gives no cotangent")
-        values = values[self.consts :]
-        halves = self.halves(tuple(map(jax.typeof, values)), tuple(v.aval for v in eqn.outvars))
-        try:
-            results = halves.call(*values)
-        except jax.errors.UnexpectedTracerError as error:
-            self._closes_over("a value that was computed in the function around it, which is over when its halves are run", error)
+        with self._nothing_escaped():  # by the types of the equation: a value that some forward made may have lost its weak type
+            halves = self.halves(tuple(v.aval for v in eqn.invars[self.consts :]), tuple(v.aval for v in eqn.outvars))
+            results = halves.call(*values[self.consts :])
         arrays = [RecomputeOnly(a) if only else a for a, only in zip(results[halves.n_out :], halves.recompute_only)]
         return results[: halves.n_out], Saved(arrays, halves)
 
     def _closes_over(self, what, cause=None) -> NoReturn:
         raise RuleError(f"op {self.name}{here()} closes over {what}. Make it an argument of the op.") from cause
 
+    @contextlib.contextmanager
+    def _nothing_escaped(self):
+        try:
+            yield
+        except jax.errors.UnexpectedTracerError as error:
+            self._closes_over("a value that was computed in the function around it, which is over when its halves are run", error)
+
     def recompute(self, record):
-        return record.saved.static.outputs_again(record.saved.arrays, record)
+        with self._nothing_escaped():
+            return record.saved.static.outputs_again(record.saved.arrays, record)
 
     def backward(self, record, dys):
-        return [None] * self.consts + record.saved.static.pull_back(record.saved.arrays, dys, record.active[self.consts :], record)
+        with self._nothing_escaped():
+            return [None] * self.consts + record.saved.static.pull_back(record.saved.arrays, dys, record.active[self.consts :], record)
 
 
 class OpCall(_Written):
@@ -317,7 +328,7 @@ class OpCall(_Written):
     def __init__(self, op: Op, statics: dict, tree, settings: jaxprs.Settings):
         super().__init__(op)
         self.statics, self.tree, self.settings = statics, tree, settings
-        self._formulas = Bounded(64)
+        self._formulas = Bounded(_SHAPES)
 
     def __call__(self, leaves):
         key = tuple(map(jax.typeof, leaves)), jaxprs.trace_context()
@@ -344,6 +355,12 @@ class OpCall(_Written):
             return outputs
 
         return Call(flat, avals, self), out_tree
+
+    @contextlib.contextmanager
+    def traced_alike(self):
+        """A context in which a half is traced the same whoever asks first: under the settings of the call, and without hooks."""
+        with self.settings.applied(), unhooked():
+            yield
 
     def is_written(self, active):
         return self.op._backward is not None
@@ -386,7 +403,7 @@ class _OpHalves(_Halves):
             self.n_out = len(outputs)
             return [*self._checked("forward", place, outputs), *arrays]
 
-        with owner.settings.applied():
+        with owner.traced_alike():
             self.call = Call(flat, avals, _Half(f"{owner.name}_forward"), hands_through=True)
 
     def _backward(self, array_avals, dy_avals, active, record):
@@ -402,7 +419,7 @@ class _OpHalves(_Halves):
             places[:] = [i for i, (dx, on) in enumerate(zip(dxs, active)) if on and dx is not None]
             return [dxs[i] for i in places]
 
-        with self.owner.settings.applied():
+        with self.owner.traced_alike():
             return Call(flat, _present([*array_avals, *dy_avals]), _Half(f"{self.owner.name}_backward"), hands_through=True), places
 
     def _recompute(self, array_avals, record):
@@ -411,7 +428,7 @@ class _OpHalves(_Halves):
             y = self._run("recompute", record.where(), lambda recompute: recompute(content))
             return self._checked("recompute", record.where(), jax.tree.leaves(y))
 
-        with self.owner.settings.applied():
+        with self.owner.traced_alike():
             return Call(flat, _present(array_avals), _Half(f"{self.owner.name}_recompute"), hands_through=True)
 
     def _content(self, arrays):
@@ -428,7 +445,11 @@ class _OpHalves(_Halves):
             names = ", ".join(self.owner.op.arrays)
             self._fail("backward", record.where(), f"returned {got}; expected a tuple of {len(arguments)}, one for each of {names}")
         flat = [None] * tree.num_leaves
-        for argument, dx in zip(arguments, dxs):
+        for name, argument, dx in zip(self.owner.op.arrays, arguments, dxs):
+            if callable(dx) and not hasattr(dx, "dtype"):
+                dx = dx()
+            if not all(map(jaxprs.is_arraylike, jax.tree.leaves(dx))):
+                self._fail("backward", record.where(), f"returned {_described(dx)} for {name}; expected an array, or None")
             if dx is not None and argument is not None:
                 indices, of_argument = jax.tree.flatten(argument)
                 for i, d in zip(indices, of_argument.flatten_up_to(dx)):
@@ -468,6 +489,12 @@ class MappedCall(_Written):
         self.inner, self.axis = call, axis
         self.consts, self.all_dims = call.consts, dims
         self.dims, self.out_dims = dims[call.consts :], out_dims
+
+    def with_consts(self, number):
+        call = super().with_consts(number)
+        if number:
+            call.all_dims = (None,) * number + tuple(self.all_dims)
+        return call
 
     def is_written(self, active):
         of_consts = any(d is not None for d in self.all_dims[: self.consts])

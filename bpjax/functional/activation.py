@@ -373,7 +373,9 @@ def _(saved, dy):
 def _(size, mapped, input, weight):
     if mapped["weight"]:
         return None
-    return prelu(input, weight) if weight.size == 1 else prelu(input.reshape(-1, *input.shape[2:]), weight).reshape(input.shape)
+    if weight.size == 1:
+        return prelu(input, weight)
+    return prelu(input.reshape(input.shape[0] * input.shape[1], *input.shape[2:]), weight).reshape(input.shape)
 
 
 def _by_channel(w, x):

@@ -219,7 +219,7 @@ def _in_one_batch(op, mapped, input, weight, bias, **options):
         return None
     if input.ndim == weight.ndim:
         return op(input, weight, bias, **options)
-    y = op(input.reshape(-1, *input.shape[2:]), weight, bias, **options)
+    y = op(input.reshape(input.shape[0] * input.shape[1], *input.shape[2:]), weight, bias, **options)
     return y.reshape(*input.shape[:2], *y.shape[1:])
 
 

@@ -191,7 +191,8 @@ def _(saved):
 def _(size, mapped, input, num_groups, weight, bias, eps):
     if mapped["weight"] or mapped["bias"]:
         return None
-    return group_norm(input.reshape(-1, *input.shape[2:]), num_groups, weight, bias, eps).reshape(input.shape)
+    merged = input.reshape(input.shape[0] * input.shape[1], *input.shape[2:])
+    return group_norm(merged, num_groups, weight, bias, eps).reshape(input.shape)
 
 
 def _group_norm(input, num_groups, weight, bias, eps):

@@ -112,7 +112,7 @@ class Bounded:
 # ---- what JAX's transformations make of a call ----
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=4096)
 def _compiled(jaxpr) -> Callable:
     return jax.jit(core.jaxpr_as_fun(jaxpr))
 
@@ -178,7 +178,9 @@ _mapped_calls = Bounded(1024)
 
 
 def _batch(axis, values, dims, *, call, jaxpr):
-    """The same call of the mapped formula; or what the op says of its own."""
+    """The same call of the mapped formula; or what the op says of its own. (JAX asks of every call, also where nothing is mapped.)"""
+    if not any(_depends(jaxpr, dims, axis)):
+        return op_p.bind(*values, call=call, jaxpr=jaxpr), [None] * len(jaxprs.types_of(jaxpr)[0])
     if (declared := call.batched(axis, values, dims)) is not None:
         return declared
     key = (call, jaxpr, tuple(dims), axis.name, axis.size, axis.spmd_name, tuple(map(jax.typeof, values)), jaxprs.trace_context())
@@ -186,9 +188,13 @@ def _batch(axis, values, dims, *, call, jaxpr):
     return mapped(*values), out_dims
 
 
+def _depends(jaxpr, dims, axis) -> list[bool]:
+    """Which outputs depend on what is mapped, or on the axis."""
+    return jaxprs.dependent(jaxprs.program(jaxpr)[0], [d is not None for d in dims], axis.name)[len(dims) :]
+
+
 def _mapped(axis, values, dims, call, jaxpr) -> tuple[Call, list]:
-    depends = jaxprs.dependent(jaxprs.program(jaxpr)[0], [d is not None for d in dims], axis.name)
-    out_dims = [0 if d else None for d in depends[len(dims) :]]
+    out_dims = [0 if d else None for d in _depends(jaxpr, dims, axis)]
     f = over_axis(core.jaxpr_as_fun(jaxpr), dims, out_dims, axis)
     return Call(f, list(map(jax.typeof, values)), call.mapped(tuple(dims), tuple(out_dims), axis)), out_dims
 
