@@ -30,7 +30,7 @@ class Replay:
 
     def __init__(self, f: Callable, args: Sequence[Any], kwargs: dict, argnums, has_aux: bool):
         numbers = engine.chosen_arguments(engine.argument_numbers(f, argnums), args)
-        if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((args, kwargs))):
+        if any(map(jaxprs.is_traced, jax.tree.leaves((args, kwargs)))):
             raise TypeError("the function is run equation by equation at real values, but an argument is traced: call this outside of jit")
         flat, tree = jax.tree_util.tree_flatten_with_path([args[n] for n in numbers])
         floating = [jaxprs.is_floating(x) for _, x in flat]
