@@ -1,17 +1,20 @@
 """Which rule is wrong: every differentiated equation replayed with the values and cotangents that it really saw."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import jit
 
 from ..engine import Finding, Hook, Record, Rule, hooked, hooks, report, run, sweep, unhooked
 from ..program import jaxprs
-from .oracles import compiled
+from ..program.straight import inside
+from .oracles import random
 from .report import OF_WHOLE, difference
+from .traced import evaluate
 
 
 class Blame(NamedTuple):
@@ -66,7 +69,7 @@ class _Replayed(Rule):
             full = list(values)
             for i, x in zip(on, chosen):
                 full[i] = x
-            out = jaxprs.evaluate(eqn, full)
+            out = evaluate(inside(eqn), full) if self.hook.is_plain(eqn) else jaxprs.evaluate(eqn, full)
             return [out[i] for i in outs]
 
         formula, back = jax.vjp(plain, *(values[i] for i in on))
@@ -97,52 +100,56 @@ class _Replay(Hook):
     """Puts every rule beside `jax.vjp` of its own equation, at the cotangents it sees and at random ones out of `pool`.
 
     The pool was drawn outside: drawn in the compiled program, XLA may draw twice, in two fusions, with other rounding.
-    `through_formula`: the ops whose written backward is not asked where they stand.
+    `is_plain`: of which custom rules the plain function is differentiated.
     """
 
-    def __init__(self, pool, through_formula: list[str]):
-        self.pool, self.through_formula = pool, through_formula
+    def __init__(self, pool, is_plain: Callable[[Any], bool]):
+        self.pool, self.is_plain = pool, is_plain
 
     def replace(self, eqn, rule):
-        if rule.is_inlined:
-            name = jaxprs.function_name(eqn)
-            if eqn.primitive.name == "op" and eqn.params["call"].is_written([False]) and name not in self.through_formula:
-                self.through_formula.append(name)
-            return rule
-        return rule if isinstance(rule, _Replayed) else _Replayed(rule, self)
+        return rule if rule.is_inlined or isinstance(rule, _Replayed) else _Replayed(rule, self)
 
     def random(self, like, number: int):
         """An array of this type, for the output of this number."""
         return self.pool[number : number + like.size].reshape(like.shape).astype(like.dtype)
 
 
-def _pool(program, key):
+def _pool(program, seed: int):
     """Enough random numbers for any array of the program, and for a few different ones."""
     eqns = list(jaxprs.every_equation_of(program))
     size = max((math.prod(v.aval.shape) for e in eqns for v in e.outvars), default=1)
-    return jax.random.normal(key, (size + max((len(e.outvars) for e in eqns), default=1),), jnp.float32)
+    return random(seed, [(size + max((len(e.outvars) for e in eqns), default=1),)])[0]
 
 
-def wrong_rules(plain, leaves: Sequence[Any], u: Sequence[Any], key, tolerance: float, explain) -> tuple[list[Blame], list[str]]:
+def wrong_rules(
+    judged,
+    u: Sequence[Any],
+    seed: int,
+    tolerance: float,
+    explain: Callable,
+    measure: Callable,
+    is_plain: Callable[[Any], bool] = lambda eqn: False,
+) -> list[Blame]:
     """The rules that disagree, from the end of the function, at the cotangents `u`; a rule inside a loop comes before the loop's own.
 
-    And the ops whose written backward was not asked, since they stand there vmapped or differentiated.
+    `judged`: a program and its inputs.
+    `measure`: gives what rounding may amount to in what a function returns.
     """
     findings: list[Finding] = []
-    through_formula: list[str] = []
+    n = len(judged.leaves)
 
-    def replay(leaves, pool, u):
-        hook = _Replay(pool, through_formula)
-        program, consts = jaxprs.trace(plain, *leaves)
+    def replay(inputs, pool, u):
+        hook = _Replay(pool, is_plain)
         with hooked(hook) as found:
-            outputs, tape = run(program, [*consts, *leaves], [False] * len(consts) + [True] * len(leaves))
-            sweep(tape, u)
+            outputs, tape = run(judged.program, inputs, [True] * n + [False] * (len(inputs) - n))
+            sweep(tape, [c if on else None for c, on in zip(u, tape.active_outputs)])
         findings[:] = found
         return [finding.value for finding in found]
 
-    audits = compiled(replay)(list(leaves), _pool(jaxprs.trace(plain, *leaves)[0], key), list(u))
+    arguments = judged.inputs, _pool(judged.program, seed), list(u)
+    audits, noise = jit(replay)(*arguments), None
     blames = []
-    for finding, audit in zip(findings, audits):
+    for number, (finding, audit) in enumerate(zip(findings, audits)):
         record = finding.record
         inputs = [(f"cotangent of argument {i}", v.aval) for i, (v, a) in enumerate(zip(record.eqn.invars, record.active)) if a]
         outputs = [
@@ -150,21 +157,28 @@ def wrong_rules(plain, leaves: Sequence[Any], u: Sequence[Any], key, tolerance: 
         ]
         for kind, compared in (("value", outputs), ("seen", inputs), ("random", inputs)):
             hands, autos = audit[kind]
-            worst = _first_wrong(hands, autos, compared, tolerance, record)
+            exact = [[0.0] * len(hands)] * 2
+            if _first_wrong(hands, autos, exact, compared, tolerance, record) is None:
+                continue
+            noise = measure(replay, *arguments) if noise is None else noise
+            worst = _first_wrong(hands, autos, noise[number][kind], compared, tolerance, record)
             if worst is not None:
                 what, step, hand, auto = worst
-                blames.append(Blame(record.rule.name, record.rule.source, record.path, record.place.line, what, step, explain(hand, auto)))
+                name, source = record.rule.name, record.rule.source
+                if name.startswith("custom_"):
+                    name, _, source = jaxprs.source_of_equation(record.eqn).partition(" at ")
+                blames.append(Blame(name, source, record.path, record.place.line, what, step, explain(hand, auto)))
                 break
-    return blames, through_formula
+    return blames
 
 
-def _differ(hand, auto, limit, whole) -> bool:
-    """Whether they are further apart than `limit`; values such as a mask's -1e308 are judged one by one, not to hide the others."""
+def _differ(hand, auto, limit, whole, noise) -> bool:
+    """Whether they are further apart than `limit`, and than their measured rounding; values such as a mask's -1e308 are judged one by one, not to hide the others."""
     off = difference(hand, auto)
     if not np.all(np.isfinite(off)):
         return True
     huge = np.abs(off) >= _HUGE
-    return bool(np.any(np.abs(off[huge]) > limit * np.abs(auto[huge])) or _norm(off) > limit * (_norm(auto) + OF_WHOLE * whole))
+    return bool(np.any(np.abs(off[huge]) > limit * np.abs(auto[huge])) or _norm(off) > limit * (_norm(auto) + OF_WHOLE * whole) + noise)
 
 
 def _norm(x) -> float:
@@ -175,8 +189,8 @@ def _norm(x) -> float:
 _HUGE = 1e150
 
 
-def _first_wrong(hands, autos, compared, tolerance, record):
-    for hand, auto, (what, aval) in zip(hands, autos, compared):
+def _first_wrong(hands, autos, noise, compared, tolerance, record):
+    for hand, auto, of_hand, of_auto, (what, aval) in zip(hands, autos, *noise, compared):
         hand, auto = np.asarray(hand, np.float64), np.asarray(auto, np.float64)
         extra = hand.ndim - len(aval.shape)
         eps = max(float(jnp.finfo(v.aval.dtype).eps) for v in [*record.eqn.invars, *record.eqn.outvars] if jaxprs.is_differentiable(v.aval))
@@ -185,8 +199,9 @@ def _first_wrong(hands, autos, compared, tolerance, record):
         steps = range(int(np.prod(hand.shape[:extra]))) if extra else [None]
         flat_hand = hand.reshape((-1, *aval.shape)) if extra else [hand]
         flat_auto = auto.reshape((-1, *aval.shape)) if extra else [auto]
+        rounding_off = _norm(np.asarray(of_hand)) + _norm(np.asarray(of_auto))
         for step in reversed(steps) if extra else steps:
             h, a = flat_hand[step or 0], flat_auto[step or 0]
-            if _differ(h, a, limit, whole):
+            if _differ(h, a, limit, whole, rounding_off):
                 return what, step, h, a
     return None

@@ -1,4 +1,4 @@
-"""Three independent derivatives to hold against the hand-written one: jax.vjp, jax.jvp, and finite differences."""
+"""What is held against the hand-written gradient: jax.vjp, jax.jvp and finite differences, of one wide program."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -8,118 +8,229 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..engine import RULES, Hook, hooked, run, sweep
+from ..program import jaxprs
+from ..program.jaxprs import Program
+from ..program.widened import Widening
+from .traced import Traced, Wide, evaluate, is_op, wide_array
+
 DIRECTIONS = 8
-STEPS = tuple(2.0**-k for k in range(4, 27))
+STEPS = tuple(2.0**-k for k in range(4, 27, 2))
+EXACT, KINK, UNASKED = np.inf, -1.0, np.nan  # in the place of an order: no remainder stands clear of rounding; no slope; no answer
+NOISE = 2.0**-30
+_AXIS = "base_or_moved"
 
 
-def compiled(f: Callable) -> Callable:
-    """`jax.jit` for what runs once or twice: on a CPU, LLVM's optimisation costs more than it saves (a small CNN: 21 s to 8 s)."""
-    on_cpu = jax.default_backend() == "cpu"
-    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0} if on_cpu else None)
+def random(seed: int, shapes: Sequence[tuple], dtype=np.float64) -> list:
+    """Random arrays, drawn once, outside of any compiled program: there XLA may draw twice, in two fusions, with other rounding."""
+    rng = np.random.default_rng(seed)
+    return [np.asarray(rng.standard_normal(s), dtype) for s in shapes]
 
 
-class Answers(NamedTuple):
-    """What each oracle says of a function of flat arrays, as NumPy arrays."""
+def cotangents(seed: int, outs: Sequence[Any]) -> list:
+    """1 for a scalar function, else random ones."""
+    if len(outs) == 1 and outs[0].shape == ():
+        return [np.ones((), outs[0].dtype)]
+    return [np.asarray(u, o.dtype) for u, o in zip(random(seed, [o.shape for o in outs]), outs)]
+
+
+def directions(seed: int, leaves: Sequence[Any], several: int) -> list:
+    """For each leaf so many directions: signs, and sizes between a half and three halves."""
+    rng = np.random.default_rng(seed)
+    return [rng.uniform(0.5, 1.5, (several, *x.shape)) * rng.choice([-1.0, 1.0], (several, *x.shape)) for x in leaves]
+
+
+class Gradients(NamedTuple):
+    """The outputs and the gradient leaves, by hand and by jax.vjp, as NumPy arrays."""
 
     hand_value: list
     auto_value: list
-    hand: list  # gradient leaves of the rule under test
-    auto: list  # gradient leaves of jax.vjp of the plain formulas
-    jvp_error: np.ndarray  # per leaf: |<J v, u> - <v, J^T u>| / sum |v g|, the worst direction; nan: not asked
-    order: np.ndarray  # per leaf: order of the Taylor remainder; nan: nothing to judge; -1: a kink
-    smallest: float  # the smallest relative mistake that finite differences could have seen
+    hand: list
+    auto: list
 
 
-def cotangents(key, outs: Sequence[Any]) -> list:
-    """1 for a scalar function, else random ones."""
-    if len(outs) == 1 and outs[0].shape == ():
-        return [jnp.ones((), outs[0].dtype)]
-    return [jax.random.normal(k, o.shape, o.dtype) for k, o in zip(jax.random.split(key, len(outs)), outs)]
+def both(hand: Program, auto: Program, n: int) -> Callable[[list, list], tuple]:
+    """A function of the inputs (the first `n` differentiated) and of the outputs' cotangents that gives `Gradients`."""
+
+    def derivatives(inputs, u):
+        value, grads = by_hand(hand, n)(inputs, u)
+        auto_value, back = jax.vjp(lambda *leaves: evaluate(auto, [*leaves, *inputs[n:]]), *inputs[:n])
+        return Gradients(value, auto_value, grads, list(back(list(u))))
+
+    return derivatives
 
 
-def ask(hand_vjp: Callable, plain: Callable, leaves: Sequence[Any], key, forward: bool, numeric: bool) -> Answers:
-    """Ask every oracle; `hand_vjp` and `plain` take flat leaves and return a flat list of outputs.
+class _Formulas(Hook):
+    """Collects the names of ops whose written backward is not asked where they stand."""
 
-    `forward` says whether the function has a jvp, `numeric` whether finite differences are asked.
+    def __init__(self, names: list[str]):
+        self.names = names
+
+    def replace(self, eqn, rule):
+        if rule.is_inlined and is_op(eqn) and (name := jaxprs.function_name(eqn)) not in self.names:
+            self.names.append(name)
+        return rule
+
+
+def through_formula(prog: Program, n: int, inputs: Sequence[Any]) -> list[str]:
+    """The names of ops that stand vmapped or differentiated, so that not their written backward, but their formula is swept."""
+    names: list[str] = []
+    with hooked(_Formulas(names)):
+        jax.eval_shape(lambda inputs: run(prog, inputs, [True] * n + [False] * (len(inputs) - n))[0], list(inputs))
+    return names
+
+
+def by_hand(prog: Program, n: int) -> Callable[[list, list], tuple]:
+    """The outputs and the gradient by the written rules."""
+
+    def derivative(inputs, u):
+        value, tape = run(prog, inputs, [True] * n + [False] * (len(inputs) - n))
+        grads = sweep(tape, [c if on else None for c, on in zip(u, tape.active_outputs)])[:n]
+        return value, [jnp.zeros_like(x) if g is None else g for g, x in zip(grads, inputs)]
+
+    return derivative
+
+
+def numpy(tree) -> Any:
+    """Every array of a pytree as NumPy's."""
+    return jax.tree.map(np.asarray, tree)
+
+
+def adjoint_errors(wide: Wide, hand: Sequence[Any], u: Sequence[Any], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """By jax.jvp, for each leaf: the largest |<J v, u> - <v, g>| of several directions v, and the largest sum of |v g| beside it."""
+    n, several = len(wide.leaves), directions(seed, wide.leaves, DIRECTIONS)
+
+    @jax.jit
+    def forward(inputs, u, several):
+        def along(number):
+            leaf, k = number // DIRECTIONS, number % DIRECTIONS
+            v = [jnp.where(leaf == j, d[k], 0.0) for j, d in enumerate(several)]
+            _, jv = jax.jvp(lambda *leaves: evaluate(wide.program, [*leaves, *inputs[n:]]), tuple(inputs[:n]), tuple(v))
+            return sum(jnp.sum(a * b) for a, b in zip(jv, u))
+
+        return lax.map(along, jnp.arange(n * DIRECTIONS)).reshape(n, DIRECTIONS)
+
+    found = np.asarray(forward(wide.inputs, list(u), several))
+    products = [d.reshape(DIRECTIONS, -1) * np.asarray(g).ravel() for d, g in zip(several, hand)]
+    errors = np.array([np.max(np.abs(f - p.sum(1))) for f, p in zip(found, products)])
+    scales = np.array([max(np.max(np.abs(p).sum(1)), np.max(np.abs(f))) for f, p in zip(found, products)])
+    return errors, scales
+
+
+def moved(f: Callable, inputs: Sequence[Any], n: int, u: Sequence[Any], seed: int) -> np.ndarray:
+    """The values of `f` at the point and at STEPS to both sides of it, for each of the `n` leaves moved alone."""
+    v = [d[0] for d in directions(seed, inputs[:n], 1)]
+
+    @jax.jit
+    def along(inputs, u, v):
+        def at(number):
+            leaf, t = number // len(steps), steps[number % len(steps)]
+            leaves = [x + jnp.where(leaf == j, t, 0.0) * d for j, (x, d) in enumerate(zip(inputs, v))]
+            return sum(jnp.sum(a * b) for a, b in zip(f([*leaves, *inputs[n:]]), u))
+
+        steps = jnp.array([0.0, *STEPS, *(-s for s in STEPS)])
+        return lax.map(at, jnp.arange(n * len(steps))).reshape(n, len(steps))
+
+    return np.asarray(along(list(inputs), list(u), v))
+
+
+def frozen(traced: Traced) -> Callable[[list], list]:
+    """The function in float64 in which what stands under `stop_gradient` keeps the value that it has at the point itself.
+
+    Its derivative is the one that the program means. Evaluated at the point and beside it under one `vmap`, of which the first is the point.
     """
+    n, leaves = len(traced.leaves), list(map(wide_array, traced.leaves))
 
-    def signed(leaf, k):
-        """A direction: signs, and sizes between a half and three halves."""
-        sign = jnp.where(jax.random.bernoulli(k, 0.5, leaf.shape), 1, -1)
-        return (sign * jax.random.uniform(jax.random.fold_in(k, 1), leaf.shape, minval=0.5, maxval=1.5)).astype(leaf.dtype)
+    def stop(x):
+        return lax.psum(jnp.where(lax.axis_index(_AXIS) == 0, x, jnp.zeros_like(x)), _AXIS)
 
-    # Drawn here, once: in a compiled program XLA may draw twice, in two fusions, with other rounding.
-    u = cotangents(key, jax.eval_shape(plain, *leaves))
-    directions = [signed(x, jax.random.fold_in(key, j)) for j, x in enumerate(leaves)]
+    def f(inputs):
+        widening = Widening(traced.settings, RULES, stop=stop)
+        pair = [jnp.stack([a, b]) for a, b in zip(leaves, inputs)]
+        both = jax.vmap(lambda *moved: widening.evaluate(traced.program, [*moved, *inputs[n:]]), axis_name=_AXIS)
+        return [y[1] for y in both(*pair)]
 
-    @compiled
-    def derivatives(leaves, u):
-        hand_value, hand_back = hand_vjp(*leaves)
-        auto_value, auto_back = jax.vjp(plain, *leaves)
-        return hand_value, auto_value, hand_back(u), auto_back(u)
-
-    @compiled
-    def adjoint_errors(leaves, hand, u, several):
-        def of_leaf(i):
-            def of_direction(v):
-                v = [d * (i == j) for j, d in enumerate(v)]
-                _, jv = jax.jvp(plain, tuple(leaves), tuple(x.astype(p.dtype) for x, p in zip(v, leaves)))
-                forward = sum(jnp.sum(a * b) for a, b in zip(jv, u))
-                backward = sum(jnp.sum(a * b) for a, b in zip(v, hand))
-                scale = sum(jnp.sum(jnp.abs(a * b)) for a, b in zip(v, hand))
-                return jnp.abs(forward - backward), jnp.maximum(scale, jnp.abs(forward))
-
-            errors, scales = jax.vmap(of_direction)(several)
-            return jnp.max(errors / jnp.maximum(scales, jnp.finfo(errors.dtype).tiny))
-
-        return lax.map(of_leaf, jnp.arange(len(leaves)))
-
-    @compiled
-    def remainders(leaves, hand, u, v):
-
-        def at(i, t):
-            moved = [x + t * (i == j) * d for j, (x, d) in enumerate(zip(leaves, v))]
-            return sum(jnp.sum(a * b) for a, b in zip(plain(*moved), u))
-
-        def of_leaf(i):
-            steps = jnp.array([0.0, *STEPS, *(-s for s in STEPS)])
-            slope = jnp.stack([jnp.sum(a * b) for a, b in zip(v, hand)])[i]
-            return lax.map(lambda t: at(i, t), steps), slope
-
-        return lax.map(of_leaf, jnp.arange(len(leaves)))
-
-    hand_value, auto_value, hand, auto = derivatives(list(leaves), u)
-    several = [jnp.stack([signed(x, jax.random.fold_in(k, j)) for k in jax.random.split(key, DIRECTIONS)]) for j, x in enumerate(leaves)]
-    jvp_error = adjoint_errors(list(leaves), hand, u, several) if forward else np.full(len(leaves), np.nan)
-    order, smallest = np.full(len(leaves), np.nan), np.nan
-    if numeric:
-        values, slopes = (np.asarray(a) for a in remainders(list(leaves), hand, u, directions))
-        judged = [_order(v, s) for v, s in zip(values, slopes)]
-        order = np.array([o for o, _ in judged])
-        smallest = max((s for _, s in judged if np.isfinite(s)), default=np.nan)
-
-    def numpy(arrays):
-        return [np.asarray(a) for a in arrays]
-
-    return Answers(numpy(hand_value), numpy(auto_value), numpy(hand), numpy(auto), np.asarray(jvp_error), order, smallest)
+    return f
 
 
-def _order(values: np.ndarray, slope: float) -> tuple[float, float]:
-    """Order of |f(x+tv) - f(x) - t slope| as t shrinks, on the last four steps clear of rounding; and the sensitivity."""
+def order(values: np.ndarray, slope: float, noise: float, eps: float) -> tuple[float, float]:
+    """Order of |f(x+tv) - f(x) - t slope| as t shrinks, on the last four steps clear of rounding; and the sensitivity.
+
+    The order is KINK where the one-sided slopes do not meet, and UNASKED where something is not finite.
+    """
     n, h = len(STEPS), np.array(STEPS)
     f0, plus, minus = values[0], values[1 : n + 1], values[n + 1 :]
-    if not np.all(np.isfinite(values)):
-        return np.nan, np.nan
-    floor = 64 * np.finfo(np.float64).eps * np.max(np.abs(values)) + np.finfo(np.float64).tiny
+    if not np.all(np.isfinite(values)) or not np.isfinite(slope):
+        return UNASKED, np.nan
+    floor = max(64 * eps * np.max(np.abs(values)), noise) + np.finfo(np.float64).tiny
     smallest = 16 * floor / (h[-1] * max(abs(slope), floor))
     remainder = np.maximum(np.abs(plus - f0 - h * slope), np.abs(minus - f0 + h * slope))
     clear = np.flatnonzero(remainder > 16 * floor)
     if len(clear) < 4:
-        return np.nan, smallest
+        return EXACT, smallest
     last = clear[-4:]
-    order = np.polyfit(np.log2(h[last]), np.log2(remainder[last]), 1)[0]
+    order = float(np.polyfit(np.log2(h[last]), np.log2(remainder[last]), 1)[0])
     if order < 1.5:
         right, left = (plus - f0)[last[-1]] / h[last[-1]], (f0 - minus)[last[-1]] / h[last[-1]]
         if abs(right - left) > 0.01 * max(abs(right - slope), abs(left - slope)):
-            return -1.0, smallest  # a kink: the one-sided slopes do not meet
+            return KINK, smallest
+        return max(order, 0.0), smallest
     return order, smallest
+
+
+# ---- rounding, measured ----
+
+
+class _Perturbed(Widening):
+    """A program, in its own types, in which every floating number is off by a little, as if it had been rounded to fewer bits."""
+
+    def __init__(self, settings, noise: float):
+        super().__init__(settings, RULES)
+        self.noise, self.number = noise, 0
+
+    def type(self, dtype):
+        return dtype
+
+    def value(self, x):
+        return x
+
+    def _cast(self, eqn, x):
+        return jaxprs.evaluate(eqn, [x])[0]
+
+    def _equation(self, eqn, values):
+        return [self._off(x) for x in super()._equation(eqn, values)]
+
+    def _off(self, x):
+        if not (hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.floating)):
+            return x
+        self.number += 1
+        wave = jnp.cos(lax.iota(x.dtype, max(x.size, 1)) * 1.7 + 2.3 * self.number)[: x.size].reshape(x.shape)
+        return x * (1 + self.noise * wave).astype(x.dtype)
+
+
+def rounding(f: Callable, settings, noise: float, *args) -> Any:
+    """By how much each number that `f` gives changes where all that it is computed from is off by this relative noise: a pytree like its own.
+
+    In proportion, this is what a type's own rounding does; where the change is far more than in proportion, rounding decides which way `f` takes.
+    """
+    leaves, tree = jax.tree.flatten(args)
+    out_tree = None
+
+    def flat(*leaves):
+        nonlocal out_tree
+        out, out_tree = jax.tree.flatten(f(*jax.tree.unflatten(tree, leaves)))
+        return out
+
+    prog, consts = jaxprs.trace(flat, *leaves)
+
+    @jax.jit
+    def compared(*leaves):
+        right = evaluate(prog, [*consts, *leaves])
+        return [jnp.abs(a - b) for a, b in zip(_Perturbed(settings, noise).evaluate(prog, [*consts, *leaves]), right)]
+
+    return jax.tree.unflatten(out_tree, numpy(compared(*leaves)))
+
+
+def noise_for(eps: float) -> float:
+    """The noise by which rounding to `eps` is measured: clear of it, and small."""
+    return max(NOISE, 8 * eps)

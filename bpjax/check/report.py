@@ -15,9 +15,14 @@ class Leaf(NamedTuple):
     error: float
     jvp_error: float
     order: float
-    ok: bool
+    verdict: str  # "ok", "WRONG", "not finite" or "not judged"
     note: str
     worst: tuple[int, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether independent oracles agree with it."""
+        return self.verdict == "ok"
 
 
 class Report(NamedTuple):
@@ -43,8 +48,7 @@ class Report(NamedTuple):
     def __str__(self):
         rows = [("leaf", "shape", "|hand|", "hand vs auto", "vs jvp", "order", "verdict")]
         for leaf in self.leaves:
-            order = "kink" if leaf.order == -1 else "-" if np.isnan(leaf.order) else f"{leaf.order:.2f}"
-            verdict = "ok" if leaf.ok else "WRONG"
+            order = {-1.0: "kink", np.inf: "exact"}.get(leaf.order, "-" if np.isnan(leaf.order) else f"{leaf.order:.2f}")
             rows.append(
                 (
                     leaf.path,
@@ -53,7 +57,7 @@ class Report(NamedTuple):
                     f"{leaf.error:.1e}",
                     f"{leaf.jvp_error:.0e}",
                     order,
-                    f"{verdict}  {leaf.note}".strip(),
+                    f"{leaf.verdict}  {leaf.note}".strip(),
                 )
             )
         widths = [max(len(row[i]) for row in rows) for i in range(6)]

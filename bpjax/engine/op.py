@@ -294,6 +294,9 @@ class _Written(Head, Rule):
     def mapped(self, dims, out_dims, axis):
         return MappedCall(self, dims, out_dims, axis)
 
+    def widened(self, widening, avals, out_avals):
+        return WidenedCall(self, widening, avals[self.consts :], out_avals)
+
     def forward(self, eqn, values, active):
         if any(active[: self.consts]):
             self._closes_over("a value that is differentiated, for which its written backward gives no cotangent")
@@ -537,6 +540,47 @@ class _MappedHalves(_Halves):
         dims, avals = [d for d, a in zip(self.saved_dims, array_avals) if a is not None], _present(array_avals)
         find = lambda: self.inner.recompute(self.owner.unmapped(array_avals, self.saved_dims), record)
         return self._mapped(found_under_axis(find, avals, dims, self.owner.axis), avals, dims, self.owner.out_dims)
+
+
+class WidenedCall(_Written):
+    """A call in float64, for the check: the same op, its halves traced in the types that its user gave it, and widened."""
+
+    def __init__(self, call: _Written, widening, avals: tuple, out_avals: tuple):
+        super().__init__(call.op)
+        self.inner, self.widening, self.avals, self.out_avals, self.consts = call, widening, avals, out_avals, call.consts
+
+    def is_written(self, active):
+        return self.inner.is_written(active[self.consts - self.inner.consts :])
+
+    def _halves(self, avals, out_avals):
+        return _WidenedHalves(self, avals)
+
+
+class _WidenedHalves(_Halves):
+    """Those of the user's types, widened."""
+
+    def __init__(self, owner: WidenedCall, avals):
+        super().__init__()
+        self.owner = owner
+        self.inner = owner.inner.halves(owner.avals, owner.out_avals)
+        self.n_out, self.recompute_only = self.inner.n_out, self.inner.recompute_only
+        self.saved_avals = self.inner.call.types(owner.avals)[self.n_out :]
+        self.call = self._widened(self.inner.call, avals)
+
+    def _widened(self, call: Call, avals):
+        return Call(self.owner.widening.call(call), avals, call.head, hands_through=True)
+
+    def _own(self, own, given) -> tuple:
+        """The user's types where something is given."""
+        return tuple(None if g is None else o for o, g in zip(own, given))
+
+    def _backward(self, array_avals, dy_avals, active, record):
+        of_arrays, of_dys = self._own(self.saved_avals, array_avals), self._own(self.owner.out_avals, dy_avals)
+        call, places = self.inner.backward(of_arrays, of_dys, active, record)
+        return self._widened(call, _present([*array_avals, *dy_avals])), places
+
+    def _recompute(self, array_avals, record):
+        return self._widened(self.inner.recompute(self._own(self.saved_avals, array_avals), record), _present(array_avals))
 
 
 def op_of(rule: Rule) -> Op | None:

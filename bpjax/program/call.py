@@ -47,6 +47,10 @@ class Head:
         """The head of the same call under `vmap`, whose arguments and outputs have these batch dimensions."""
         return self
 
+    def widened(self, widening: Any, avals: tuple, out_avals: tuple) -> "Head":
+        """The head of the same call in float64 (see `widened.py`), whose arguments and outputs had these types."""
+        return self
+
     def batched(self, axis: Any, values: Sequence[Any], dims: Sequence[int | None]) -> tuple[list, list] | None:
         """The outputs of the call under `vmap` and their batch dimensions, where it says how it is batched."""
         return None
@@ -77,6 +81,10 @@ class Call:
         if self.program.outvars or self.program.eqns:
             everything += op_p.bind(*everything, call=self.head, jaxpr=self.jaxpr)
         return [everything[i] if isinstance(i, int) else i for i in self.outputs]
+
+    def types(self, avals: Sequence[Any]) -> list:
+        """The types of the outputs for arguments of these types."""
+        return [v.aval for v in jaxprs.trace(self, *avals)[0].outvars]
 
     def depends(self, on: Sequence[bool], axis_name: Any) -> list[bool]:
         """Which outputs depend on these of the inputs, or on the axis, by whatever equation."""

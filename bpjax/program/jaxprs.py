@@ -2,6 +2,8 @@
 
 import contextlib
 import functools
+import inspect
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -68,7 +70,7 @@ def trace(f: Callable, *args) -> tuple[Program, list]:
 
 def as_jaxpr(prog: Program, name: str):
     """The program as a closed jaxpr without constants."""
-    return _as_jaxpr(_EMPTY, prog, debug_info=core.DebugInfo("bpjax", name, None, None), effects=_effects(prog))
+    return like(_EMPTY, prog, debug_info=core.DebugInfo("bpjax", name, None, None), effects=_effects(prog))
 
 
 def _effects(prog: Program) -> frozenset:
@@ -334,12 +336,12 @@ def with_inner(eqn, programs: Sequence[Program]) -> Any:
     if not programs:
         return eqn
     if eqn.primitive.name == "cond":
-        return eqn.replace(params=eqn.params | {"branches": tuple(map(_as_jaxpr, eqn.params["branches"], programs))})
+        return eqn.replace(params=eqn.params | {"branches": tuple(map(like, eqn.params["branches"], programs))})
     name = "jaxpr" if "jaxpr" in eqn.params else "call_jaxpr"
-    return eqn.replace(params=eqn.params | {name: _as_jaxpr(eqn.params[name], programs[0])})
+    return eqn.replace(params=eqn.params | {name: like(eqn.params[name], programs[0])})
 
 
-def _as_jaxpr(old, prog: Program, **changes):
+def like(old, prog: Program, **changes):
     """The program in the form of `old`, a jaxpr, open or closed."""
     inner = open_jaxpr(old).replace(constvars=[], invars=list(prog.invars), eqns=list(prog.eqns), outvars=list(prog.outvars), **changes)
     return core.ClosedJaxpr(inner, []) if hasattr(old, "consts") else inner
@@ -353,17 +355,32 @@ def renamed(eqn, invars: Sequence[Any], outvars: Sequence[Any], around: Sequence
     info = eqn.source_info
     for holder in reversed(around):
         outer = holder.source_info
-        traceback = outer.traceback if _is_of_jax(holder) else info.traceback
+        traceback = outer.traceback if is_of_jax(holder) else info.traceback
         info = info.replace(name_stack=outer.name_stack + info.name_stack, traceback=traceback)
     return eqn.replace(invars=list(invars), outvars=list(outvars), source_info=info)
 
 
-def _is_of_jax(eqn) -> bool:
-    """Whether the jitted function is one of JAX's own, such as `jnp.where`: traced once, it has the line of its first call."""
+def is_of_jax(eqn) -> bool:
+    """Whether the function under `jit`, `custom_jvp` or `custom_vjp` is one of JAX's own, such as `jnp.where`."""
     if not {"jaxpr", "call_jaxpr"} & set(eqn.params):
         return False
     debug = getattr(open_jaxpr(inner_jaxpr(eqn)), "debug_info", None)
-    return "/jax/" in str(getattr(debug, "func_src_info", ""))
+    return f" at {_JAX}" in str(getattr(debug, "func_src_info", ""))
+
+
+_JAX = os.path.dirname(jax.__file__) + os.sep
+
+
+def source_of_equation(eqn) -> str:
+    """`name at file:line` of the function under `custom_jvp` or `custom_vjp`."""
+    debug = getattr(open_jaxpr(inner_jaxpr(eqn)), "debug_info", None)
+    return str(getattr(debug, "func_src_info", ""))
+
+
+def source_of_function(f: Callable) -> str:
+    """The same of a function."""
+    code = inspect.unwrap(f).__code__
+    return f"{inspect.unwrap(f).__name__} at {code.co_filename}:{code.co_firstlineno}"
 
 
 def named(atom, name: str) -> tuple[Any, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import op_cases
 import primitive_cases
 import pytest
+from jax import lax
 from jax.extend import source_info_util
 from verdict import on_device
 
@@ -21,7 +22,8 @@ from bpjax.check import blame
 from bpjax.check.blame import wrong_rules
 from bpjax.check.oracles import cotangents
 from bpjax.check.report import cause
-from bpjax.engine import RULES, Hook, Op, Rule, hooked, op_of
+from bpjax.check.traced import Traced
+from bpjax.engine import RULES, Hook, Op, Rule, Wrapped, hooked, op_of
 from bpjax.engine.rule import PrimitiveRule
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -29,8 +31,8 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 @pytest.fixture(autouse=True)
 def interpreted(monkeypatch):
-    """Without one large program for each case, which would take most of the time."""
-    monkeypatch.setattr(blame, "compiled", lambda f: f)
+    """Equation by equation: one large program for each case would take most of the time."""
+    monkeypatch.setattr(blame, "jit", lambda f: f)
 
 
 def first(change):
@@ -120,14 +122,19 @@ def kinds_that_show(f, args):
     return {kind for kind, o in off.items() if not o < 1e-7}
 
 
+def no_rounding(f, *args):
+    """What is planted stands clear of rounding."""
+    return jax.tree.map(lambda a: np.zeros(a.shape), jax.eval_shape(f, *args))
+
+
 def check(f, args, name):
     expected = kinds_that_show(f, args)
 
     def every(*args):
         return jax.tree.leaves([under(kind, f)(*args) for kind in ("right", *KINDS)])
 
-    key = jax.random.key(0)
-    blames, _ = wrong_rules(every, args, cotangents(key, jax.eval_shape(every, *args)), key, 1e-10, cause)
+    judged = Traced(every, args).widened()
+    blames = wrong_rules(judged, cotangents(0, judged.outputs), 0, 1e-10, cause, no_rounding)
     assert {b.rule for b in blames} == {name}
     blamed = {b.path.split(".")[0] for b in blames}
     assert expected <= blamed and "right" not in blamed  # two mistakes of one case may cancel, and are blamed all the same
@@ -152,12 +159,35 @@ for primitive, _, f, args, _ in primitive_cases.CASES:
         PRIMITIVES.setdefault(primitive, (f, args))
 
 
-@pytest.mark.parametrize("primitive", PRIMITIVES)
+CASTS = {"convert_element_type", "reduce_precision"}  # identities where a program is judged in float64
+
+
+@pytest.mark.parametrize("primitive", PRIMITIVES.keys() - CASTS)
 def test_in_a_primitive(primitive, monkeypatch):
     f, args = PRIMITIVES[primitive]
     monkeypatch.setitem(RULES, primitive, Planted(RULES[primitive]))
     _, blamed = check(f, on_device(args), primitive)
     assert {"scaled", "sign", "zeroed"} <= blamed
+
+
+@pytest.mark.parametrize("factor", [-2.0, 0.0, 1.5])
+@pytest.mark.parametrize("primitive", sorted(CASTS))
+def test_in_a_cast(primitive, factor, monkeypatch):
+    """Seen by the gradient in the types given."""
+
+    class Wrong(Wrapped):
+        def backward(self, record, dys):
+            return [factor * dx for dx in super().backward(record, dys)]
+
+    def f(x):
+        x = lax.reduce_precision(x, 5, 10) if primitive == "reduce_precision" else x.astype(jnp.bfloat16)
+        return jnp.sum(jnp.sin(x.astype(jnp.float32)) * 2)
+
+    x = jnp.arange(1.0, 4.0, dtype=jnp.float32)
+    bpjax.check_gradients(f, x).assert_ok()
+    monkeypatch.setitem(RULES, primitive, Wrong(RULES[primitive]))
+    report = bpjax.check_gradients(f, x)
+    assert not report.ok and "the hand gradient is off" in report.findings[0]
 
 
 BROADCAST = [c for c in OPS if any(np.ndim(a) < np.ndim(c.args[0]) for a in c.args)]

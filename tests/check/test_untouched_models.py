@@ -8,7 +8,6 @@ from flax import nnx
 
 import bpjax
 
-pytestmark = pytest.mark.usefixtures("x64")
 key = jax.random.key(0)
 labels = jnp.arange(4) % 3
 
