@@ -122,7 +122,9 @@ def _pool(program, seed: int):
 
 
 def wrong_rules(
-    judged,
+    program: jaxprs.Program,
+    inputs: Sequence[Any],
+    n: int,
     u: Sequence[Any],
     seed: int,
     tolerance: float,
@@ -132,30 +134,29 @@ def wrong_rules(
 ) -> list[Blame]:
     """The rules that disagree, from the end of the function, at the cotangents `u`; a rule inside a loop comes before the loop's own.
 
-    `judged`: a program and its inputs.
+    `n`: how many of the inputs are differentiated, the first ones.
     `measure`: gives what rounding may amount to in what a function returns.
     """
     findings: list[Finding] = []
-    n = len(judged.leaves)
 
     def replay(inputs, pool, u):
         hook = _Replay(pool, is_plain)
         with hooked(hook) as found:
-            outputs, tape = run(judged.program, inputs, [True] * n + [False] * (len(inputs) - n))
+            outputs, tape = run(program, inputs, [True] * n + [False] * (len(inputs) - n))
             sweep(tape, [c if on else None for c, on in zip(u, tape.active_outputs)])
         findings[:] = found
         return [finding.value for finding in found]
 
-    arguments = judged.inputs, _pool(judged.program, seed), list(u)
+    arguments = list(inputs), _pool(program, seed), list(u)
     audits, noise = jit(replay)(*arguments), None
     blames = []
     for number, (finding, audit) in enumerate(zip(findings, audits)):
         record = finding.record
-        inputs = [(f"cotangent of argument {i}", v.aval) for i, (v, a) in enumerate(zip(record.eqn.invars, record.active)) if a]
+        arguments_of = [(f"cotangent of argument {i}", v.aval) for i, (v, a) in enumerate(zip(record.eqn.invars, record.active)) if a]
         outputs = [
             ("the forward's value", v.aval) for v, a in zip(record.eqn.outvars, record.rule.active_outputs(record.eqn, record.active)) if a
         ]
-        for kind, compared in (("value", outputs), ("seen", inputs), ("random", inputs)):
+        for kind, compared in (("value", outputs), ("seen", arguments_of), ("random", arguments_of)):
             hands, autos = audit[kind]
             exact = [[0.0] * len(hands)] * 2
             if _first_wrong(hands, autos, exact, compared, tolerance, record) is None:

@@ -21,10 +21,23 @@ NOISE = 2.0**-30
 _AXIS = "base_or_moved"
 
 
-def random(seed: int, shapes: Sequence[tuple], dtype=np.float64) -> list:
+def random(seed: int, shapes: Sequence[tuple]) -> list:
     """Random arrays, drawn once, outside of any compiled program: there XLA may draw twice, in two fusions, with other rounding."""
     rng = np.random.default_rng(seed)
-    return [np.asarray(rng.standard_normal(s), dtype) for s in shapes]
+    return [np.asarray(rng.standard_normal(s)) for s in shapes]
+
+
+def beside(seed: int, arrays: Sequence[Any], size: float) -> list:
+    """Floating arrays a little off, so that none of them is zero; others as they are."""
+    out = []
+    for x, noise in zip(arrays, random(seed, [getattr(x, "shape", ()) for x in arrays])):
+        if jaxprs.is_floating(x):
+            x = np.asarray(x)
+            finite = x[np.isfinite(x)]
+            scale = np.sqrt(np.mean(np.square(finite))) if np.any(finite) else 1.0
+            x = (x + size * noise * (0.5 * np.abs(np.nan_to_num(x, posinf=0, neginf=0)) + 0.5 * scale)).astype(x.dtype)
+        out.append(x)
+    return out
 
 
 def cotangents(seed: int, outs: Sequence[Any]) -> list:
@@ -58,6 +71,16 @@ def both(hand: Program, auto: Program, n: int) -> Callable[[list, list], tuple]:
         return Gradients(value, auto_value, grads, list(back(list(u))))
 
     return derivatives
+
+
+def automatic(prog: Program, n: int) -> Callable[[list, list], list]:
+    """The gradient by jax.vjp."""
+
+    def derivative(inputs, u):
+        _, back = jax.vjp(lambda *leaves: evaluate(prog, [*leaves, *inputs[n:]]), *inputs[:n])
+        return list(back(list(u)))
+
+    return derivative
 
 
 class _Formulas(Hook):
@@ -96,58 +119,69 @@ def numpy(tree) -> Any:
     return jax.tree.map(np.asarray, tree)
 
 
-def adjoint_errors(wide: Wide, hand: Sequence[Any], u: Sequence[Any], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """By jax.jvp, for each leaf: the largest |<J v, u> - <v, g>| of several directions v, and the largest sum of |v g| beside it."""
-    n, several = len(wide.leaves), directions(seed, wide.leaves, DIRECTIONS)
+class Moved(NamedTuple):
+    """What a function says of each leaf moved alone, `u` its outputs' cotangents."""
+
+    slopes: np.ndarray | None  # (leaves, DIRECTIONS): by jax.jvp, the slope of <f, u>; None: not asked
+    values: np.ndarray  # (leaves, 1 + 2 len(STEPS)): <f, u> at the point, and at STEPS to both sides along the first direction
+
+
+def mover(f: Callable, n: int, shapes: Sequence[Any], seed: int, forward: bool, numeric: bool) -> Callable[[list, list, list], Moved]:
+    """A function that moves each of the `n` leaves of `f(leaves, given)`, of which `shapes` gives the shapes.
+
+    In several directions by jax.jvp, along the first by finite steps; all by one program, compiled when it is first asked.
+    """
+    several = directions(seed, shapes, DIRECTIONS)
+    kinds = [(k, 0.0) for k in range(DIRECTIONS if forward else 1)]
+    kinds += [(0, t) for t in (*STEPS, *(-s for s in STEPS))] if numeric else []
+    which, steps = (np.array(a) for a in zip(*kinds))
+    first = len(kinds) - 2 * len(STEPS) if numeric else len(kinds)
 
     @jax.jit
-    def forward(inputs, u, several):
-        def along(number):
-            leaf, k = number // DIRECTIONS, number % DIRECTIONS
-            v = [jnp.where(leaf == j, d[k], 0.0) for j, d in enumerate(several)]
-            _, jv = jax.jvp(lambda *leaves: evaluate(wide.program, [*leaves, *inputs[n:]]), tuple(inputs[:n]), tuple(v))
-            return sum(jnp.sum(a * b) for a, b in zip(jv, u))
+    def along(leaves, given, u, several):
+        def product(outputs):
+            return sum(jnp.sum(a * b) for a, b in zip(outputs, u))
 
-        return lax.map(along, jnp.arange(n * DIRECTIONS)).reshape(n, DIRECTIONS)
-
-    found = np.asarray(forward(wide.inputs, list(u), several))
-    products = [d.reshape(DIRECTIONS, -1) * np.asarray(g).ravel() for d, g in zip(several, hand)]
-    errors = np.array([np.max(np.abs(f - p.sum(1))) for f, p in zip(found, products)])
-    scales = np.array([max(np.max(np.abs(p).sum(1)), np.max(np.abs(f))) for f, p in zip(found, products)])
-    return errors, scales
-
-
-def moved(f: Callable, inputs: Sequence[Any], n: int, u: Sequence[Any], seed: int) -> np.ndarray:
-    """The values of `f` at the point and at STEPS to both sides of it, for each of the `n` leaves moved alone."""
-    v = [d[0] for d in directions(seed, inputs[:n], 1)]
-
-    @jax.jit
-    def along(inputs, u, v):
         def at(number):
-            leaf, t = number // len(steps), steps[number % len(steps)]
-            leaves = [x + jnp.where(leaf == j, t, 0.0) * d for j, (x, d) in enumerate(zip(inputs, v))]
-            return sum(jnp.sum(a * b) for a, b in zip(f([*leaves, *inputs[n:]]), u))
+            leaf, kind = number // len(kinds), number % len(kinds)
+            v = [jnp.where(leaf == j, d[jnp.asarray(which)[kind]], 0.0).astype(d.dtype) for j, d in enumerate(several)]
+            point = [x + jnp.asarray(steps, x.dtype)[kind] * d for x, d in zip(leaves, v)]
+            if not forward:
+                return product(f(point, given)), 0.0
+            return jax.jvp(lambda *leaves: product(f(leaves, given)), point, v)
 
-        steps = jnp.array([0.0, *STEPS, *(-s for s in STEPS)])
-        return lax.map(at, jnp.arange(n * len(steps))).reshape(n, len(steps))
+        return lax.map(at, jnp.arange(n * len(kinds)))
 
-    return np.asarray(along(list(inputs), list(u), v))
+    def moved(leaves, given, u):
+        like = [d.astype(x.dtype) for d, x in zip(several, leaves)]
+        values, slopes = (np.asarray(a).reshape(n, len(kinds)) for a in along(list(leaves), list(given), list(u), like))
+        return Moved(slopes[:, :first] if forward else None, values[:, [0, *range(first, len(kinds))]])
+
+    return moved
 
 
-def frozen(traced: Traced) -> Callable[[list], list]:
+def adjoint_error(slopes: np.ndarray, leaf: int, hand: Any, leaves: Sequence[Any], seed: int) -> tuple[float, float]:
+    """The largest |<J v, u> - <v, g>| of several directions v of a leaf, and the largest sum of |v g| beside it."""
+    v = directions(seed, leaves, DIRECTIONS)[leaf]
+    products = v.reshape(DIRECTIONS, -1) * np.asarray(hand).ravel()
+    error = np.max(np.abs(slopes[leaf] - products.sum(1)))
+    return float(error), float(max(np.max(np.abs(products).sum(1)), np.max(np.abs(slopes[leaf]))))
+
+
+def frozen(traced: Traced) -> Callable[[list, list], list]:
     """The function in float64 in which what stands under `stop_gradient` keeps the value that it has at the point itself.
 
     Its derivative is the one that the program means. Evaluated at the point and beside it under one `vmap`, of which the first is the point.
     """
-    n, leaves = len(traced.leaves), list(map(wide_array, traced.leaves))
+    base = list(map(wide_array, traced.leaves))
 
     def stop(x):
         return lax.psum(jnp.where(lax.axis_index(_AXIS) == 0, x, jnp.zeros_like(x)), _AXIS)
 
-    def f(inputs):
+    def f(leaves, given):
         widening = Widening(traced.settings, RULES, stop=stop)
-        pair = [jnp.stack([a, b]) for a, b in zip(leaves, inputs)]
-        both = jax.vmap(lambda *moved: widening.evaluate(traced.program, [*moved, *inputs[n:]]), axis_name=_AXIS)
+        pair = [jnp.stack([a, b]) for a, b in zip(base, leaves)]
+        both = jax.vmap(lambda *moved: widening.evaluate(traced.program, [*moved, *given]), axis_name=_AXIS)
         return [y[1] for y in both(*pair)]
 
     return f

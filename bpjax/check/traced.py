@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -65,19 +65,11 @@ class Wide:
     def __init__(self, traced: Traced, widening: Widening):
         self.widening = widening
         program, consts = widened(traced.program, widening, [v.aval for v in traced.program.invars])
-        n = len(consts)
-        invars = [*program.invars[n : n + len(traced.leaves)], *program.invars[:n], *program.invars[n + len(traced.leaves) :]]
-        self.program = inlined(program._replace(invars=invars), is_op)
+        self.program = inlined(consts_last(program, len(consts)), is_op)
         with jax.enable_x64(True):
             self.leaves = list(map(wide_array, traced.leaves))
-            self.given = [*map(wide_array, consts), *map(wide_array, traced.given)]
+            self.given = [*map(wide_array, traced.given), *map(wide_array, consts)]
         self.outputs = [v.aval for v in self.program.outvars]
-        self.traced = traced
-
-    @property
-    def inputs_of_traced(self) -> list:
-        """The values of the inputs of the program that was widened."""
-        return [*self.leaves, *self.given[len(self.given) - len(self.traced.given) :]]
 
     @property
     def inputs(self) -> list:
@@ -85,27 +77,20 @@ class Wide:
         return [*self.leaves, *self.given]
 
 
+def consts_last(prog: Program, consts: int) -> Program:
+    """The program with its constants, which come first, behind its other inputs."""
+    return prog._replace(invars=[*prog.invars[consts:], *prog.invars[:consts]])
+
+
+def opened(prog: Program, inputs: Sequence[Any], n: int) -> tuple[Program, list]:
+    """The program that also returns what flows in it from its first `n` inputs, and its inputs."""
+    program, consts = exposed(prog, [True] * n + [False] * (len(inputs) - n), [v.aval for v in prog.invars])
+    return consts_last(program, len(consts)), [*inputs, *consts]
+
+
 def is_op(eqn) -> bool:
     """Whether this is a call of an op that has a written backward, wherever it may be used."""
     return eqn.primitive.name == "op" and eqn.params["call"].is_written([False] * len(eqn.invars))
-
-
-class Open(NamedTuple):
-    """A program that also returns what flows in it."""
-
-    program: Program
-    inputs: list
-    outputs: list
-
-
-def exposed_program(wide) -> Open:
-    """Of a traced function, wide or not."""
-    n = len(wide.leaves)
-    on = [True] * n + [False] * len(wide.given)
-    program, consts = exposed(wide.program, on, [v.aval for v in wide.program.invars])
-    k = len(consts)
-    program = program._replace(invars=[*program.invars[k:], *program.invars[:k]])
-    return Open(program, [*wide.inputs, *consts], [v.aval for v in program.outvars])
 
 
 def _evaluate(prog: Program, *values) -> list:

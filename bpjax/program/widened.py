@@ -71,7 +71,7 @@ class Widening:
             return self.value(jaxprs.literal(atom)) if isinstance(atom, Literal) else env[atom]
 
         for eqn in prog.eqns:
-            with standing_at(eqn):
+            with standing_at(eqn), jax.enable_x64(True):  # the equation itself may have been traced without
                 outputs = self._equation(eqn, [read(v) for v in eqn.invars])
             env.update(zip(eqn.outvars, map(self.value, outputs)))
         return [read(v) for v in prog.outvars]

@@ -134,7 +134,8 @@ def check(f, args, name):
         return jax.tree.leaves([under(kind, f)(*args) for kind in ("right", *KINDS)])
 
     judged = Traced(every, args).widened()
-    blames = wrong_rules(judged, cotangents(0, judged.outputs), 0, 1e-10, cause, no_rounding)
+    u = cotangents(0, judged.outputs)
+    blames = wrong_rules(judged.program, judged.inputs, len(args), u, 0, 1e-10, cause, no_rounding)
     assert {b.rule for b in blames} == {name}
     blamed = {b.path.split(".")[0] for b in blames}
     assert expected <= blamed and "right" not in blamed  # two mistakes of one case may cancel, and are blamed all the same
