@@ -13,7 +13,7 @@ from ..program.places import place_of
 from . import oracles
 from .blame import wrong_rules
 from .oracles import KINK, UNASKED
-from .report import OF_WHOLE, Leaf, cause, difference
+from .report import OF_WHOLE, Leaf, cause, difference, norm
 from .traced import Traced, evaluate, opened
 
 RELATIVE = 1e-10  # of a leaf's norm, in float64
@@ -101,7 +101,12 @@ class Judge:
             of_auto = self.auto.program._replace(invars=[*invars[: self.n], *self.hand.program.invars[self.n :][:k], *invars[self.n :]])
             self.programs, self.inputs = (of_hand, of_auto), [*self.hand.inputs, *self.auto.given]
         self.derivatives = oracles.both(*self.programs, self.n)
-        self.compiled = jax.jit(self.derivatives)
+        traced_derivatives = jax.jit(self.derivatives).trace(self.inputs, self.u)
+        self.compiled = traced_derivatives.lower().compile()
+        self.constants = None  # the type to which constants in the program were rounded, formulas' and backwards' apart
+        if is_wide and traced.eps > EPS and oracles.holds_rounded(traced_derivatives.jaxpr, traced.lowest):
+            self.constants = traced.lowest
+            self.relative = max(self.relative, min(traced.eps, 1e-6))
         self.answers = oracles.numpy(self.compiled(self.inputs, self.u))
         self.whole = _whole(self.answers.auto)
         self.oracles, self.notes, self.findings = ["jax.vjp"], [], []
@@ -149,8 +154,8 @@ class Judge:
 
     def _values(self) -> None:
         for i, (hand, auto) in enumerate(zip(self.answers.hand_value, self.answers.auto_value)):
-            off = np.linalg.norm(difference(hand, auto))
-            if off > self.relative * np.linalg.norm(np.nan_to_num(auto)) and not off <= self._measured("value", i):
+            off = norm(difference(hand, auto))
+            if off > self.relative * norm(auto) and not off <= self._measured("value", i):
                 worst = np.nanmax(np.abs(difference(hand, auto)))
                 self.findings.append(f"output {i}: the hand path's value differs from the formula's by up to {worst:.3g}: an op's forward")
 
@@ -210,8 +215,8 @@ class Judge:
     def _leaf(self, i: int) -> Leaf:
         hand, auto = self.answers.hand[i], self.answers.auto[i]
         off = difference(hand, auto)
-        error, norm = float(np.linalg.norm(off)), float(np.linalg.norm(np.nan_to_num(auto)))
-        limit = self.relative * (norm + OF_WHOLE * self.whole)
+        error, size = norm(off), norm(auto)
+        limit = self.relative * (size + OF_WHOLE * self.whole)
         jvp_error, scale = (
             (np.nan, 1.0)
             if self.moved.slopes is None
@@ -219,19 +224,19 @@ class Judge:
         )
         if not np.all(np.isfinite(hand)) or not np.all(np.isfinite(auto)):
             verdict, note = self._not_finite(hand, auto)
-        elif error > 1e3 * FORWARD * norm and jvp_error <= FORWARD * scale and self.orders[i] >= 1.5:
+        elif error > 1e3 * FORWARD * size and jvp_error <= FORWARD * scale and self.orders[i] >= 1.5:
             verdict, note = "ok", "jax.vjp is wrong here: jax.jvp and finite differences agree with hand"
         elif not error <= limit and not error <= self._measured("gradient", i):
             sizes = {s for a in self.answers.auto for s in a.shape}
             verdict, note = "WRONG", self._swapped(i) or cause(hand, auto, sizes)
         else:
-            verdict, note = self._independently(i, jvp_error, scale, self._size(i, norm, error > limit))
+            verdict, note = self._independently(i, jvp_error, scale, self._size(i, size, error > limit))
         worst = tuple(int(k) for k in np.unravel_index(np.argmax(np.abs(off)), auto.shape)) if auto.size else ()
         return Leaf(
             self.paths[i],
             auto.shape,
-            float(np.linalg.norm(hand)),
-            error / norm if norm else error,
+            norm(hand),
+            error / size if size else error,
             jvp_error / scale if scale else jvp_error,
             self.orders[i],
             verdict,
@@ -246,9 +251,9 @@ class Judge:
             return "not finite", "NaN or infinite by both: bpjax.find_nan says where it begins"
         return "not finite", "the value itself is not finite: bpjax.find_nan says where that begins"
 
-    def _size(self, i, norm, is_rounding: bool) -> str:
+    def _size(self, i, size, is_rounding: bool) -> str:
         """What there is to say of a gradient that is nearly nothing."""
-        if norm <= 1e-2 * self.relative * self.whole or not np.any(self.answers.auto[i]):
+        if size <= 1e-2 * self.relative * self.whole or not np.any(self.answers.auto[i]):
             return "zero in truth"
         return "zero to rounding" if is_rounding else ""
 
@@ -285,8 +290,8 @@ class Judge:
 
     def _unless_a_tie(self, i, leaf: Leaf) -> Leaf:
         """A disagreement that no rule is to blame for, and that a little noise makes too, is a choice among equals."""
-        error = float(np.linalg.norm(difference(self.answers.hand[i], self.answers.auto[i])))
-        noise = float(np.linalg.norm(self._noise.hand[i]) + np.linalg.norm(self._noise.auto[i]))
+        error = (norm(difference(self.answers.hand[i], self.answers.auto[i])))
+        noise = norm(self._noise.hand[i]) + norm(self._noise.auto[i])
         if leaf.verdict == "WRONG" and 0 < error <= 16 * noise:
             return leaf._replace(verdict="ok", note="at a tie: rounding decides which way it goes, and every rule is right")
         return leaf
@@ -297,14 +302,23 @@ class Judge:
     def _noise(self) -> oracles.Gradients:
         return oracles.rounding(self.derivatives, self.traced.settings, self.noise_size, self.inputs, self.u)
 
-    def _measured(self, what: str, i: int, size: Callable = np.linalg.norm, eps: float | None = None) -> float:
+    @functools.cached_property
+    def _rounding(self) -> oracles.Gradients:
+        return self._measure(self.derivatives, self.inputs, self.u)
+
+    def _measured(self, what: str, i: int, size: Callable = norm) -> float:
         """What the rounding of all that a value or a gradient is computed from may amount to, in both paths."""
-        noise = (self._noise.hand_value, self._noise.auto_value) if what == "value" else (self._noise.hand, self._noise.auto)
-        return 64 * (eps or self.eps) / self.noise_size * float(sum(size(np.nan_to_num(a[i])) for a in noise))
+        found = (self._rounding.hand_value, self._rounding.auto_value) if what == "value" else (self._rounding.hand, self._rounding.auto)
+        return float(sum(size(np.nan_to_num(a[i])) for a in found))
 
     def _measure(self, f: Callable, *args) -> Any:
-        noise = oracles.rounding(f, self.traced.settings, self.noise_size, *args)
-        return jax.tree.map(lambda x: 64 * self.eps / self.noise_size * x, noise)
+        """The same for each number that a function gives."""
+        noise = self._noise if f is self.derivatives else oracles.rounding(f, self.traced.settings, self.noise_size, *args)
+        unit, settings, eps = 64 * self.eps / self.noise_size, self.traced.settings, self.traced.eps
+        if self.constants is None:
+            return jax.tree.map(lambda x: unit * x, noise)
+        of_constants = oracles.rounding(f, settings, eps, *args, dtype=self.constants)
+        return jax.tree.map(lambda x, y: unit * x + 4 * y, noise, of_constants)
 
     # ---- rules ----
 
@@ -318,9 +332,9 @@ class Judge:
     def _elsewhere(self) -> list:
         """The rules that are wrong beside the point, with random cotangents: a last layer that is zero hides no mistake above it."""
         u = [np.asarray(x, o.dtype) for x, o in zip(oracles.random(self.seed + 1, [o.shape for o in self.hand.outputs]), self.hand.outputs)]
-        hidden, k = list(range(self.n)), self.n + (len(self.traced.given) if self.of_plain is self.traced else 0)
+        hidden = list(range(self.n))
         for size in (0.1, 0.01):
-            inputs = [*oracles.beside(self.seed + 2, self.inputs[:k], size), *self.inputs[k:]]
+            inputs = [*oracles.beside(self.seed + 2, self.inputs[: self.n], size), *self.inputs[self.n :]]
             found = oracles.numpy(self.compiled(inputs, u))
             if all(np.all(np.isfinite(g)) for g in found.auto):
                 if self._values_differ(found) or (self._gradients_differ(found) and not self._jvp_agrees(found, inputs, u)):
@@ -340,9 +354,7 @@ class Judge:
         """Whether jax.jvp agrees with hand at these inputs, so that it is jax.vjp that errs."""
         if self.moved.slopes is None:
             return False
-        k = self.n + len(self.of_plain.given)
-        given = [*inputs[self.n : k], *self.of_move.given[k - self.n :]] if self.of_plain is self.traced else self.of_move.given
-        slopes = self.move(inputs[: self.n], given, u).slopes
+        slopes = self.move(inputs[: self.n], self.of_move.given, u).slopes
         found_by = (oracles.adjoint_error(slopes, i, g, self.hand.leaves, self.seed) for i, g in enumerate(found.hand))
         return all(error <= max(FORWARD, 100 * self.relative) * scale for error, scale in found_by)
 
@@ -353,8 +365,8 @@ class Judge:
         return self._differ(found.hand_value, found.auto_value, 0.0)
 
     def _differ(self, hands, autos, whole: float) -> bool:
-        limits = (self.relative * (np.linalg.norm(np.nan_to_num(a)) + OF_WHOLE * whole) for a in autos)
-        return not all(np.linalg.norm(difference(h, a)) <= limit for h, a, limit in zip(hands, autos, limits))
+        limits = (self.relative * (norm(a) + OF_WHOLE * whole) for a in autos)
+        return not all(norm(difference(h, a)) <= limit for h, a, limit in zip(hands, autos, limits))
 
     # ---- in the types given ----
 
@@ -364,8 +376,8 @@ class Judge:
         if eps < 1e-12:
             return
         truth = self.answers.auto
-        errors = [float(np.linalg.norm(difference(np.asarray(h, np.float64), t))) for h, t in zip(self.own.grads, truth)]
-        norms = [float(np.linalg.norm(np.nan_to_num(t))) for t in truth]
+        errors = [(norm(difference(np.asarray(h, np.float64), t))) for h, t in zip(self.own.grads, truth)]
+        norms = [float(norm(t)) for t in truth]
         suspicious = [
             i for i, t in enumerate(truth) if np.all(np.isfinite(t)) and not errors[i] <= 16 * eps * (norms[i] + 0.1 * self.whole)
         ]
@@ -375,8 +387,10 @@ class Judge:
             u = [np.asarray(x, o.dtype) for x, o in zip(self.u, plain.outputs)]
             autos = oracles.numpy(jax.jit(oracles.automatic(plain.program, self.n))(plain.inputs, u))
         for i in suspicious:
-            of_auto = float(np.linalg.norm(difference(np.asarray(autos[i], np.float64), truth[i])))
-            if not errors[i] <= 2 * of_auto + 4 * eps * norms[i] and not errors[i] <= self._measured("gradient", i, eps=eps / 16):
+            of_auto = (norm(difference(np.asarray(autos[i], np.float64), truth[i])))
+            if not errors[i] <= 2 * of_auto + 4 * eps * norms[i] and not errors[i] <= 4 * eps / self.noise_size * (
+                norm(self._noise.hand[i]) + norm(self._noise.auto[i])
+            ):
                 self.findings.append(
                     f"{self.paths[i]}: in {plain.leaves[i].dtype} the hand gradient is off by {errors[i]:.2e}, "
                     f"the automatic one by {of_auto:.2e}, of {norms[i]:.2e}"
@@ -385,4 +399,4 @@ class Judge:
 
 def _whole(grads) -> float:
     """The norm of a whole gradient."""
-    return float(np.sqrt(sum(np.sum(np.square(np.nan_to_num(g))) for g in grads)))
+    return norm(np.array([norm(g) for g in grads]))

@@ -1,5 +1,6 @@
 """What is held against the hand-written gradient: jax.vjp, jax.jvp and finite differences, of one wide program."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from ..engine import RULES, Hook, hooked, run, sweep
 from ..program import jaxprs
 from ..program.jaxprs import Program
 from ..program.widened import Widening
+from .report import norm
 from .traced import Traced, Wide, evaluate, is_op, wide_array
 
 DIRECTIONS = 8
@@ -27,16 +29,12 @@ def random(seed: int, shapes: Sequence[tuple]) -> list:
     return [np.asarray(rng.standard_normal(s)) for s in shapes]
 
 
-def beside(seed: int, arrays: Sequence[Any], size: float) -> list:
-    """Floating arrays a little off, so that none of them is zero; others as they are."""
+def beside(seed: int, leaves: Sequence[Any], size: float) -> list:
+    """Leaves a little off, so that none of them is zero."""
     out = []
-    for x, noise in zip(arrays, random(seed, [getattr(x, "shape", ()) for x in arrays])):
-        if jaxprs.is_floating(x):
-            x = np.asarray(x)
-            finite = x[np.isfinite(x)]
-            scale = np.sqrt(np.mean(np.square(finite))) if np.any(finite) else 1.0
-            x = (x + size * noise * (0.5 * np.abs(np.nan_to_num(x, posinf=0, neginf=0)) + 0.5 * scale)).astype(x.dtype)
-        out.append(x)
+    for x, noise in zip(map(np.asarray, leaves), random(seed, [x.shape for x in leaves])):
+        scale = norm(x) / max(x.size, 1) ** 0.5 or 1.0
+        out.append((x + size * noise * (0.5 * np.abs(np.nan_to_num(x, posinf=0, neginf=0)) + 0.5 * scale)).astype(x.dtype))
     return out
 
 
@@ -137,24 +135,30 @@ def mover(f: Callable, n: int, shapes: Sequence[Any], seed: int, forward: bool, 
     which, steps = (np.array(a) for a in zip(*kinds))
     first = len(kinds) - 2 * len(STEPS) if numeric else len(kinds)
 
+    ends = np.cumsum([math.prod(x.shape) for x in shapes])
+    leaf_of = np.repeat(np.arange(n), np.diff(ends, prepend=0))
+
     @jax.jit
     def along(leaves, given, u, several):
-        def product(outputs):
+        dtypes = [x.dtype for x in leaves]
+        flat = jnp.concatenate([jnp.ravel(x).astype(jnp.result_type(*dtypes)) for x in leaves])
+
+        def value(flat):
+            parts = jnp.split(flat, ends[:-1])
+            outputs = f([part.reshape(x.shape).astype(dtype) for part, x, dtype in zip(parts, shapes, dtypes)], given)
             return sum(jnp.sum(a * b) for a, b in zip(outputs, u))
 
         def at(number):
             leaf, kind = number // len(kinds), number % len(kinds)
-            v = [jnp.where(leaf == j, d[jnp.asarray(which)[kind]], 0.0).astype(d.dtype) for j, d in enumerate(several)]
-            point = [x + jnp.asarray(steps, x.dtype)[kind] * d for x, d in zip(leaves, v)]
-            if not forward:
-                return product(f(point, given)), 0.0
-            return jax.jvp(lambda *leaves: product(f(leaves, given)), point, v)
+            v = jnp.where(jnp.asarray(leaf_of) == leaf, several[jnp.asarray(which)[kind]], 0.0).astype(flat.dtype)
+            point = flat + jnp.asarray(steps, flat.dtype)[kind] * v
+            return jax.jvp(value, (point,), (v,)) if forward else (value(point), 0.0)
 
         return lax.map(at, jnp.arange(n * len(kinds)))
 
     def moved(leaves, given, u):
-        like = [d.astype(x.dtype) for d, x in zip(several, leaves)]
-        values, slopes = (np.asarray(a).reshape(n, len(kinds)) for a in along(list(leaves), list(given), list(u), like))
+        rows = np.concatenate([d.reshape(DIRECTIONS, -1) for d in several], 1)
+        values, slopes = (np.asarray(a).reshape(n, len(kinds)) for a in along(list(leaves), list(given), list(u), rows))
         return Moved(slopes[:, :first] if forward else None, values[:, [0, *range(first, len(kinds))]])
 
     return moved
@@ -216,23 +220,27 @@ def order(values: np.ndarray, slope: float, noise: float, eps: float) -> tuple[f
 
 
 class _Perturbed(Widening):
-    """A program, in its own types, in which every floating number is off by a little, as if it had been rounded to fewer bits."""
+    """A program, in its own types, in which every floating number is off by a little, as if it had been rounded to fewer bits.
 
-    def __init__(self, settings, noise: float):
+    Or only its constants: those that were rounded to `dtype` when they were written into it.
+    """
+
+    def __init__(self, settings, noise: float, dtype=None):
         super().__init__(settings, RULES)
-        self.noise, self.number = noise, 0
+        self.noise, self.dtype, self.number = noise, dtype, 0
 
     def type(self, dtype):
         return dtype
 
     def value(self, x):
-        return x
+        return self._off(x) if self.dtype is not None and is_rounded(x, self.dtype) else x
 
     def _cast(self, eqn, x):
         return jaxprs.evaluate(eqn, [x])[0]
 
     def _equation(self, eqn, values):
-        return [self._off(x) for x in super()._equation(eqn, values)]
+        outputs = super()._equation(eqn, values)
+        return outputs if self.dtype is not None else [self._off(x) for x in outputs]
 
     def _off(self, x):
         if not (hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.floating)):
@@ -242,10 +250,28 @@ class _Perturbed(Widening):
         return x * (1 + self.noise * wave).astype(x.dtype)
 
 
-def rounding(f: Callable, settings, noise: float, *args) -> Any:
+def is_rounded(x: Any, dtype) -> bool:
+    """Whether this is a constant with so many bits, and no more than `dtype` has, that it was rounded to it."""
+    if not isinstance(x, np.ndarray | np.generic) or not jnp.issubdtype(x.dtype, jnp.floating):
+        return False
+    x = np.asarray(x, np.float64)
+    x = x[np.isfinite(x)]
+    with np.errstate(over="ignore"):
+        fits = np.all(x == x.astype(dtype).astype(np.float64))
+    return bool(fits and np.any(np.mod(np.frexp(x)[0] * 2**12, 1)))
+
+
+def holds_rounded(jaxpr, dtype) -> bool:
+    """Whether a constant of the program was rounded to this type."""
+    atoms = (v for e in jaxprs.every_equation(jaxpr) for v in e.invars if isinstance(v, jaxprs.Literal))
+    return any(is_rounded(jaxprs.literal(v), dtype) for v in atoms) or any(is_rounded(np.asarray(c), dtype) for c in jaxpr.consts if jaxprs.is_floating(c))
+
+
+def rounding(f: Callable, settings, noise: float, *args, dtype=None) -> Any:
     """By how much each number that `f` gives changes where all that it is computed from is off by this relative noise: a pytree like its own.
 
-    In proportion, this is what a type's own rounding does; where the change is far more than in proportion, rounding decides which way `f` takes.
+    In proportion, this is what a type's own rounding does; where the change is far more than in proportion, rounding decides which way `f`
+    takes. With `dtype`, only constants that were rounded to it are off.
     """
     leaves, tree = jax.tree.flatten(args)
     out_tree = None
@@ -259,8 +285,10 @@ def rounding(f: Callable, settings, noise: float, *args) -> Any:
 
     @jax.jit
     def compared(*leaves):
+        perturbed = _Perturbed(settings, noise, dtype)
         right = evaluate(prog, [*consts, *leaves])
-        return [jnp.abs(a - b) for a, b in zip(_Perturbed(settings, noise).evaluate(prog, [*consts, *leaves]), right)]
+        off = perturbed.evaluate(prog, [*(perturbed.value(np.asarray(c)) if jaxprs.is_floating(c) else c for c in consts), *leaves])
+        return [jnp.abs(a - b) for a, b in zip(off, right)]
 
     return jax.tree.unflatten(out_tree, numpy(compared(*leaves)))
 

@@ -72,9 +72,16 @@ class Report(NamedTuple):
 OF_WHOLE = 1e-3  # of a relative tolerance: what the norm of the whole gradient allows besides a leaf's own
 
 
+def norm(x: np.ndarray) -> float:
+    """The L2 norm, also of numbers whose squares are beyond float64; what is not finite counts as nothing."""
+    x = np.nan_to_num(np.asarray(x, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    largest = float(np.max(np.abs(x), initial=0.0))
+    return largest * float(np.linalg.norm(x / largest)) if largest else 0.0
+
+
 def difference(hand: np.ndarray, auto: np.ndarray) -> np.ndarray:
     """hand - auto, and 0 where both are NaN or the same infinity."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return np.where((np.isnan(hand) & np.isnan(auto)) | (hand == auto), 0.0, hand - auto)
 
 
@@ -89,9 +96,10 @@ def cause(hand: np.ndarray, auto: np.ndarray, sizes: Iterable[int] = ()) -> str:
         return "auto is zero, hand is not"
 
     def same(a, b):
-        return a.shape == b.shape and np.linalg.norm(a - b) <= 1e-6 * np.linalg.norm(b)
+        return a.shape == b.shape and norm(a - b) <= 1e-6 * norm(b)
 
-    ratio = float(np.vdot(auto, hand) / np.vdot(auto, auto))
+    size = norm(auto)
+    ratio = float(np.vdot(auto / size, hand / size) / np.vdot(auto / size, auto / size))
     if ratio and same(hand, ratio * auto):
         return f"hand = {_number(ratio)} x auto: {_factor(ratio, {*auto.shape, *sizes})}"
     if auto.ndim >= 2 and same(np.swapaxes(hand, -1, -2), auto):

@@ -39,7 +39,8 @@ class Traced:
         self.program = Program([*prog.invars[n:], *wanted], moving, prog.outvars)
         self.outputs = [v.aval for v in prog.outvars]
         types = [v.aval.dtype for e in moving for v in (*e.invars, *e.outvars) if jaxprs.is_differentiable(v.aval)]
-        self.eps = max((float(jnp.finfo(t).eps) for t in [*types, *(x.dtype for x in self.leaves)]), default=0.0)
+        self.lowest = max([*types, *(x.dtype for x in self.leaves)], key=lambda t: float(jnp.finfo(t).eps))
+        self.eps = float(jnp.finfo(self.lowest).eps)
 
     @property
     def inputs(self) -> list:

@@ -130,7 +130,10 @@ class Op(Generic[P, R]):
         """One of the functions that were declared."""
         function = getattr(self, "_" + half)
         if function is None:
-            raise RuleError(f"op {self.__name__} has no {half}: declare it with @{self.__name__}.def_{half}")
+            raise RuleError(
+                f"op {self.__name__} has no {half}: declare it with @{self.__name__}.def_{half}. "
+                "(What shall be differentiated by its formula is a plain function, without bpjax.op.)"
+            )
         return function
 
     def def_again(self, again: Callable) -> Callable:
@@ -366,6 +369,9 @@ class OpCall(_Written):
             yield
 
     def is_written(self, active):
+        if any(active):  # half an op is none
+            self.op.declared("forward")
+            self.op.declared("backward")
         return self.op._backward is not None
 
     def batched(self, axis, values, dims):

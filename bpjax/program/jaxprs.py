@@ -29,9 +29,17 @@ class Program(NamedTuple):
 
 def program(jaxpr) -> tuple[Program, list]:
     """A jaxpr, open or closed, as a program whose first inputs are its constants, and those constants."""
-    consts = list(getattr(jaxpr, "consts", ()))
+    consts = list(map(as_array, getattr(jaxpr, "consts", ())))
     inner = getattr(jaxpr, "jaxpr", jaxpr)
     return Program([*inner.constvars, *inner.invars], inner.eqns, inner.outvars), consts
+
+
+def as_array(x) -> Any:
+    """NumPy's array as JAX's, which a traced index may read."""
+    if not isinstance(x, np.ndarray | np.generic) or x.dtype == jax.dtypes.float0:
+        return x
+    with jax.enable_x64(True) if has_64_bits(x.dtype) and not x64_is_on() else contextlib.nullcontext():
+        return jnp.asarray(x)
 
 
 def open_jaxpr(jaxpr):
@@ -268,10 +276,11 @@ def custom_vjp_parts(eqn) -> CustomVjp:
     _, fwd, bwd = params["subfuns"]
 
     def forward(values, active):
+        values = list(map(as_array, values))
         flat = fwd.call_wrapped(*(x for pair in zip(values, active) for x in pair))
         _, residual_tree, forwarded = params["out_trees"]()
         kept = residual_tree.num_leaves - sum(f is not None for f in forwarded)
-        made, outputs = iter(flat[:kept]), flat[kept:]
+        made, outputs = map(as_array, flat[:kept]), flat[kept:]
         return list(outputs), [next(made) if f is None else values[f] for f in forwarded]
 
     def backward(residuals, cotangents):

@@ -35,8 +35,10 @@ def _binary(name, first, second, needs, takes_numbers=False):
     @rule(name, needs=needs)
     def _(eq, dy):
         def at(function, i):
-            x = [v if v is None or takes_numbers and not v.shape else _wide(v, dy) for v in (*eq.x, *eq.y)]
-            return _reduced(function(dy, *x), eq.in_avals[i])
+            x = [v if v is None or v.dtype == dy.dtype else lax.convert_element_type(v, dy.dtype) for v in (*eq.x, *eq.y)]
+            x = [v if v is None or takes_numbers and not v.shape else _wide(v, dy) for v in x]
+            d, aval = _reduced(function(dy, *x), eq.in_avals[i]), eq.in_avals[i]
+            return d if d.dtype == aval.dtype else lax.convert_element_type(d, aval.dtype)  # `out_dtype` may be another type
 
         return lambda: at(first, 0), lambda: at(second, 1)
 

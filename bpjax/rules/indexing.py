@@ -119,10 +119,13 @@ for _name in ("scatter-max", "scatter_max", "scatter-min", "scatter_min"):
     _extremum(_name)
 
 
+_AS_GIVEN = {"allow_negative_indices": False}  # the equation's starts are not to be counted from the end a second time
+
+
 @rule("dynamic_slice", needs=lambda active: " ".join(f"x{i}" for i in range(1, len(active))))
 def _(eq, dy):
     aval = eq.in_avals[0]
-    d = lax.dynamic_update_slice(jnp.zeros(aval.shape, aval.dtype), dy, eq.x[1:])
+    d = lax.dynamic_update_slice(jnp.zeros(aval.shape, aval.dtype), dy, eq.x[1:], **_AS_GIVEN)
     return d, *[None] * (len(eq.in_avals) - 1)
 
 
@@ -130,7 +133,7 @@ def _(eq, dy):
 def _(eq, dy):
     start, update = eq.x[2:], eq.in_avals[1]
     return (
-        lambda: lax.dynamic_update_slice(dy, jnp.zeros(update.shape, update.dtype), start),
-        lambda: lax.dynamic_slice(dy, start, update.shape),
+        lambda: lax.dynamic_update_slice(dy, jnp.zeros(update.shape, update.dtype), start, **_AS_GIVEN),
+        lambda: lax.dynamic_slice(dy, start, update.shape, **_AS_GIVEN),
         *[None] * (len(eq.in_avals) - 2),
     )

@@ -53,7 +53,7 @@ def _(eq, dy):
     kind = {"precision": eq["precision"], "preferred_element_type": eq["preferred_element_type"]}
 
     def d_input():
-        kernel = lax.rev(eq.x[1], rhs[2:])
+        kernel = lax.rev(lax.convert_element_type(eq.x[1], dy.dtype), rhs[2:])
         spec = (rhs[1], rhs[0], *rhs[2:])  # in and out change places
         if groups * batches > 1:
             kernel = _move_groups(kernel, groups * batches, rhs[0], rhs[1])
@@ -73,7 +73,7 @@ def _(eq, dy):
         high = [ny + nk - 1 - nx - lo for nx, nk, ny, lo in zip(size_x, size_k, size_y, low)]
         numbers = lax.ConvDimensionNumbers((lhs[1], lhs[0], *lhs[2:]), (out[1], out[0], *out[2:]), (rhs[1], rhs[0], *rhs[2:]))
         d = lax.conv_general_dilated(
-            eq.x[0],
+            lax.convert_element_type(eq.x[0], dy.dtype),
             dy,
             rhs_dilation,
             list(zip(low, high)),
