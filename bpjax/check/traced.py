@@ -21,7 +21,7 @@ class Traced:
 
     def __init__(self, f: Callable, leaves: Sequence[Any]):
         self.leaves, self.settings = list(leaves), jaxprs.Settings.now()
-        prog, consts = jaxprs.trace(f, *leaves)
+        prog, consts = jaxprs.trace_values(f, *leaves)
         prog = jaxprs.dce(inlined(prog, is_op))
         n = len(consts)
         on = {v for v in prog.invars[n:]}

@@ -52,11 +52,12 @@ class _Flat:
 
         self.differentiated = [leaf for leaf, d in zip(leaves, on) if d]
         try:
-            self.program, self.consts = jaxprs.trace(flat, *self.differentiated)
-        except _NEEDS_VALUES as error:
+            self.program, self.consts = jaxprs.trace_values(flat, *self.differentiated)
+        except jaxprs.NEEDS_VALUES as error:
             error.add_note(
-                "bpjax: Python cannot branch on, convert or index by a value that depends on a differentiated input: the backward is "
-                "written from the traced equations. Use jnp.where or lax.cond, or bpjax.grad(..., argnums=...) without that input."
+                "bpjax: Python cannot branch on, convert or index by a value that is being traced: one that depends on a differentiated "
+                "input, or comes from a jit, scan or vmap around. The backward is written from the traced equations. Use jnp.where or "
+                "lax.cond, or bpjax.grad(..., argnums=...) without that input."
             )
             raise
 
@@ -77,15 +78,6 @@ def value_and_aux_of(out: Any) -> tuple[Any, Any]:
     if not (isinstance(out, tuple | list) and len(out) == 2):
         raise TypeError(f"with has_aux=True the function must return a pair (value, aux), got {_kind(out)}")
     return tuple(out)
-
-
-_NEEDS_VALUES = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerBoolConversionError,
-    jax.errors.TracerIntegerConversionError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.NonConcreteBooleanIndexError,
-)
 
 
 class _Linearized(NamedTuple):
@@ -288,13 +280,14 @@ def gradient(
     numbers = chosen_arguments(argnums, args)
     leaves, tree = jax.tree.flatten([args[n] for n in numbers])
     paths = [p for p, _ in jax.tree_util.tree_flatten_with_path([args[n] for n in numbers])[0]]
-    for path, leaf in zip(paths, leaves):
-        if not jaxprs.is_floating(leaf):
-            what = jnp.result_type(leaf) if jaxprs.is_arraylike(leaf) else type(leaf).__name__
+    on = [not callable(leaf) or jaxprs.is_arraylike(leaf) for leaf in leaves]  # functions among the leaves pass through
+    for path, leaf, differentiated in zip(paths, leaves, on):
+        if differentiated and not jaxprs.is_floating(leaf):
+            is_array = jaxprs.is_arraylike(leaf)
             raise TypeError(
-                "bpjax.grad differentiates floating arrays, "
-                f"but argument {numbers[path[0].idx]}{jax.tree_util.keystr(path[1:])} is {what}. "
-                "Leave it out of argnums, or convert it to a float."
+                "bpjax.grad differentiates floating arrays, but argument "
+                f"{numbers[path[0].idx]}{jax.tree_util.keystr(path[1:])} is {jnp.result_type(leaf) if is_array else type(leaf).__name__}. "
+                + ("Leave it out of argnums, or convert it to a float." if is_array else _SPLIT)
             )
 
     def of_differentiated(*chosen):
@@ -304,8 +297,8 @@ def gradient(
         return f(*full, **kwargs)
 
     functools.update_wrapper(of_differentiated, f)
-    leaves = [jnp.asarray(leaf) for leaf in leaves]
-    on = [True] * len(leaves)
+    leaves = [jnp.asarray(leaf) if d else leaf for leaf, d in zip(leaves, on)]
+    paths = [path for path, d in zip(paths, on) if d]
     value, aux, tape = _trace_and_run(of_differentiated, leaves, tree, on, has_aux, hooks, owners(paths, numbers))
     if not jaxprs.is_arraylike(value) or jnp.shape(value):
         raise TypeError(
@@ -314,10 +307,14 @@ def gradient(
     if not jnp.issubdtype(jnp.result_type(value), jnp.floating):
         raise TypeError(f"bpjax.grad needs a floating loss, but the function returned {jnp.result_type(value)}.")
     with hooked(*hooks) as findings:
-        d = jax.tree.unflatten(tree, _pull(tape, [jnp.ones((), jnp.result_type(value))], len(leaves)))
+        pulled = iter(_pull(tape, [jnp.ones((), jnp.result_type(value))], len(paths)))
+    d = jax.tree.unflatten(tree, [next(pulled) if differentiated else None for differentiated in on])
     for hook in hooks:
         hook.demand_all()
     return value, aux, d[0] if isinstance(argnums, int) else tuple(d), findings
+
+
+_SPLIT = "Differentiate the arrays alone: split the rest off (equinox.partition, flax.nnx.split), or close over it."
 
 
 class Backprop(NamedTuple):

@@ -29,14 +29,14 @@ def _wide(x, like):
 def _binary(name, first, second, needs, takes_numbers=False):
     """A rule of two inputs from the cotangent of each, as a function of (dy, x0, x1, y) at full shape.
 
-    `takes_numbers`: whether what is a number in the program may stay one.
+    `takes_numbers`: whether what is a number, or of size 1 along an axis, may stay so.
     """
 
     @rule(name, needs=needs)
     def _(eq, dy):
         def at(function, i):
             x = [v if v is None or v.dtype == dy.dtype else lax.convert_element_type(v, dy.dtype) for v in (*eq.x, *eq.y)]
-            x = [v if v is None or takes_numbers and not v.shape else _wide(v, dy) for v in x]
+            x = [v if v is None or takes_numbers and (not v.shape or v.ndim == dy.ndim) else _wide(v, dy) for v in x]
             d, aval = _reduced(function(dy, *x), eq.in_avals[i]), eq.in_avals[i]
             return d if d.dtype == aval.dtype else lax.convert_element_type(d, aval.dtype)  # `out_dtype` may be another type
 
@@ -64,7 +64,19 @@ _binary("add", lambda d, *_: d, lambda d, *_: d, "")
 _binary("add_any", lambda d, *_: d, lambda d, *_: d, "")
 _binary("sub", lambda d, *_: d, lambda d, *_: lax.neg(d), "")
 _binary("mul", lambda d, a, b, y: lax.mul(d, b), lambda d, a, b, y: lax.mul(d, a), ["x1", "x0"], takes_numbers=True)
-_binary("div", lambda d, a, b, y: lax.div(d, b), lambda d, a, b, y: lax.neg(d * a / b / b), ["x1", "x0 x1"])
+
+
+@rule("div", needs=["x1", "x0 x1"])
+def _(eq, dy):
+    """The divisor's cotangent is summed over what it was broadcast to before it is divided: once for each divisor, not for each quotient."""
+
+    def divisor():
+        a, b = eq.x
+        return lax.neg(lax.div(lax.div(_reduced(lax.mul(dy, a), eq.in_avals[1]), b), b))
+
+    return lambda: _reduced(lax.div(dy, eq.x[1]), eq.in_avals[0]), divisor
+
+
 _binary("rem", lambda d, *_: d, lambda d, a, b, y: lax.neg(d) * lax.mul(lax.sign(a / b), lax.floor(lax.abs(a / b))), ["", "x0 x1"])
 _binary("atan2", lambda d, a, b, y: d * b / (a * a + b * b), lambda d, a, b, y: lax.neg(d * a / (a * a + b * b)), ["x0 x1", "x0 x1"])
 
