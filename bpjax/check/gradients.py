@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .. import engine
 from ..program import jaxprs
@@ -129,7 +130,7 @@ class _Check:
         """Run in the types given; then judge in float64; where that is another function, with casts kept; else in the types given."""
         u = oracles.cotangents(self.seed, self.traced.outputs)
         notes: list[str] = []
-        with jax.default_matmul_precision("highest"):
+        with jax.default_matmul_precision("highest"), np.errstate(all="ignore"):  # what is not finite is judged, and not warned of
             try:
                 own = Own.of(self.traced, u)
             except engine.NoRuleError:

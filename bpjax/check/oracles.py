@@ -233,16 +233,17 @@ class _Perturbed(Widening):
         return dtype
 
     def value(self, x):
-        return self._off(x) if self.dtype is not None and is_rounded(x, self.dtype) else x
+        return self.off(x) if self.dtype is not None and is_rounded(x, self.dtype) else x
 
     def _cast(self, eqn, x):
         return jaxprs.evaluate(eqn, [x])[0]
 
     def _equation(self, eqn, values):
         outputs = super()._equation(eqn, values)
-        return outputs if self.dtype is not None else [self._off(x) for x in outputs]
+        return outputs if self.dtype is not None else [self.off(x) for x in outputs]
 
-    def _off(self, x):
+    def off(self, x):
+        """The value, a little off."""
         if not (hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.floating)):
             return x
         self.number += 1
@@ -287,7 +288,8 @@ def rounding(f: Callable, settings, noise: float, *args, dtype=None) -> Any:
     def compared(*leaves):
         perturbed = _Perturbed(settings, noise, dtype)
         right = evaluate(prog, [*consts, *leaves])
-        off = perturbed.evaluate(prog, [*(perturbed.value(np.asarray(c)) if jaxprs.is_floating(c) else c for c in consts), *leaves])
+        constants = [perturbed.value(np.asarray(c)) if jaxprs.is_floating(c) else c for c in consts]
+        off = perturbed.evaluate(prog, [*constants, *(leaves if dtype is not None else map(perturbed.off, leaves))])
         return [jnp.abs(a - b) for a, b in zip(off, right)]
 
     return jax.tree.unflatten(out_tree, numpy(compared(*leaves)))

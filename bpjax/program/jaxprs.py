@@ -38,7 +38,7 @@ def as_array(x) -> Any:
     """NumPy's array as JAX's, which a traced index may read."""
     if not isinstance(x, np.ndarray | np.generic) or x.dtype == jax.dtypes.float0:
         return x
-    with jax.enable_x64(True) if has_64_bits(x.dtype) and not x64_is_on() else contextlib.nullcontext():
+    with jax.enable_x64(True) if has_64_bits(x.dtype) and not x64_is_on() else contextlib.nullcontext(), jax.ensure_compile_time_eval():
         return jnp.asarray(x)
 
 

@@ -263,7 +263,8 @@ def widest(x) -> Any:
 
 
 def _in_type(x, aval):
-    return lax.convert_element_type(x, aval.dtype) if _is_floating(x) or (hasattr(x, "dtype") and x.dtype.kind == "c") else x
+    is_inexact = hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.inexact)
+    return lax.convert_element_type(x, aval.dtype) if is_inexact else x
 
 
 def _is_floating(x) -> bool:

@@ -71,11 +71,17 @@ for _name in ("scatter-sub", "scatter_sub"):
 
 @rule("scatter", needs="x1")
 def _(eq, dy):
-    """The last of several writes to one place is the one that counts; we mark each write with its number to see which."""
+    """The last of several writes to one place is the one that counts; we mark each write with its number to see which.
+
+    Where no place is written twice, dy itself is written over, in place.
+    """
     operand, updates = eq.in_avals[0], eq.in_avals[2]
     if eq["update_jaxpr"] is not None:
         raise NoRuleError(f"scatter_apply (x.at[i].apply(f)){eq.where()} has no backward rule; write x.at[i].set(f(x[i])).")
     options = _options(eq)
+    if eq["unique_indices"] or math.prod(eq.in_avals[1].shape[:-1]) == 1:
+        nothing = jnp.zeros(updates.shape, dy.dtype)
+        return lambda: lax.scatter(dy, eq.x[1], nothing, eq["dimension_numbers"], **options), None, lambda: _read(eq, dy)
     number = lax.reshape(lax.iota("int32", math.prod(updates.shape)) + 1, updates.shape)
     owner = lax.scatter(jnp.zeros(operand.shape, "int32"), eq.x[1], number, eq["dimension_numbers"], **options)
     seen = lax.gather(owner, eq.x[1], _reading(eq["dimension_numbers"]), _window(eq), fill_value=0, **options)
