@@ -132,7 +132,7 @@ def wrong_rules(
     measure: Callable,
     is_plain: Callable[[Any], bool] = lambda eqn: False,
 ) -> list[Blame]:
-    """The rules that disagree, from the end of the function, at the cotangents `u`; a rule inside a loop comes before the loop's own.
+    """The rules that disagree at the cotangents `u`, from the end of the function; a rule inside a loop comes before the loop's own.
 
     `n`: how many of the inputs are differentiated, the first ones.
     `measure`: gives what rounding may amount to in what a function returns.
@@ -174,7 +174,10 @@ def wrong_rules(
 
 
 def _differ(hand, auto, limit, whole, noise) -> bool:
-    """Whether they are further apart than `limit`, and than their measured rounding; values such as a mask's -1e308 are judged one by one, not to hide the others."""
+    """Whether they are further apart than `limit`, and than their measured rounding.
+
+    Values such as a mask's -1e308 are judged one by one, not to hide the others.
+    """
     off = difference(hand, auto)
     if not np.all(np.isfinite(off)):
         return True

@@ -32,7 +32,9 @@ def _evaluate(prog: Program, values: Sequence[Any], on: Sequence[bool]) -> tuple
     for eqn in prog.eqns:
         inputs, active = [read(v) for v in eqn.invars], [not isinstance(v, Literal) and v in depends for v in eqn.invars]
         with standing_at(eqn):
-            outputs, more = _INSIDE[eqn.primitive.name](eqn, inputs, active) if _is_open(eqn, active) else (jaxprs.evaluate(eqn, inputs), [])
+            outputs, more = (
+                _INSIDE[eqn.primitive.name](eqn, inputs, active) if _is_open(eqn, active) else (jaxprs.evaluate(eqn, inputs), [])
+            )
         env.update(zip(eqn.outvars, outputs))
         if any(active):
             depends.update(eqn.outvars)

@@ -55,9 +55,7 @@ def check_gradients(
     return _Check("bpjax.check_gradients", plain, args, argnums, seed, numeric, intended).report()
 
 
-def check_custom_vjp(
-    f: Callable, *args, argnums: int | Sequence[int] = 0, seed: int = 0, numeric: bool = True, **keywords
-) -> Report:
+def check_custom_vjp(f: Callable, *args, argnums: int | Sequence[int] = 0, seed: int = 0, numeric: bool = True, **keywords) -> Report:
     """The same report for a `jax.custom_vjp` function: its own rule against the derivatives of its plain function.
 
     `f` may also be such a function under `functools.partial`, `functools.wraps` or `jax.jit`.
@@ -80,8 +78,8 @@ def _without_rule(f: Callable) -> Callable:
         return f.__wrapped__
     if isinstance(f, functools.partial):
         return functools.partial(_without_rule(f.func), *f.args, **f.keywords)
-    if hasattr(f, "__wrapped__"):
-        return _without_rule(f.__wrapped__)
+    if (inner := getattr(f, "__wrapped__", None)) is not None:
+        return _without_rule(inner)
     raise TypeError(f"check_custom_vjp takes a jax.custom_vjp function, got {type(f).__name__}")
 
 
@@ -133,22 +131,26 @@ class _Check:
         with jax.default_matmul_precision("highest"), np.errstate(all="ignore"):  # what is not finite is judged, and not warned of
             try:
                 own = Own.of(self.traced, u)
-            except engine.NoRuleError:
+            except (engine.NoRuleError, engine.HalfAnOpError):
                 raise
             except (engine.GradientError, TypeError, ValueError) as error:  # a rule that breaks its contract, in the types given
                 reduced = " A broadcast that was not reduced?" if "returned shape" in str(error) else ""
                 return Report(self._head("not judged", ""), [], [f"{error}{reduced}"], [str(error)], [])
             names = oracles.through_formula(self.traced.program, len(self.paths), self.traced.inputs)
             with jax.enable_x64(True):
-                for precision in Precision:
-                    judge = Judge(self.traced, self.plain, self.customs, self.paths, own, u, self.seed, precision)
-                    if precision is Precision.GIVEN or (another := judge.another_function()) is None:
+                judge = self._judge(Precision.WIDE, own, u)
+                for next_best in (Precision.ROUNDED, Precision.GIVEN):
+                    if (another := judge.another_function()) is None:
                         break
                     notes.append(another)
+                    judge = self._judge(next_best, own, u)
                 found = judge.judged(self.numeric)
         notes += [f"the written backward of {n} was not used: vmapped or differentiated, it goes through its formula" for n in names]
-        head = self._head(f"judged in {precision.value or self.dtype}", f"{len(judge.oracles)} oracles: {', '.join(judge.oracles)}")
+        head = self._head(f"judged in {judge.precision.value or self.dtype}", f"{len(judge.oracles)} oracles: {', '.join(judge.oracles)}")
         return Report(head, found.leaves, found.findings, found.blame, [*notes, *found.notes])
+
+    def _judge(self, precision: Precision, own, u) -> Judge:
+        return Judge(self.traced, self.plain, self.customs, self.paths, own, u, self.seed, precision)
 
     def _head(self, judged, asked) -> str:
         where = f"{jax.default_backend()} · {judged}, arguments {self.dtype} · highest · jax {jax.__version__}"

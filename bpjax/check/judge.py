@@ -221,9 +221,7 @@ class Judge:
         error, size = norm(off), norm(auto)
         limit = self.relative * (size + OF_WHOLE * self.whole)
         jvp_error, scale = (
-            (np.nan, 1.0)
-            if self.moved.slopes is None
-            else oracles.adjoint_error(self.moved.slopes, i, hand, self.hand.leaves, self.seed)
+            (np.nan, 1.0) if self.moved.slopes is None else oracles.adjoint_error(self.moved.slopes, i, hand, self.hand.leaves, self.seed)
         )
         value = self.answers.auto_value
         if not np.all(np.isfinite(hand)) or not np.all(np.isfinite(auto)) or (value[0].shape == () and not np.isfinite(value[0])):
@@ -296,7 +294,7 @@ class Judge:
 
     def _unless_a_tie(self, i, leaf: Leaf) -> Leaf:
         """A disagreement that no rule is to blame for, and that a little noise makes too, is a choice among equals."""
-        error = (norm(difference(self.answers.hand[i], self.answers.auto[i])))
+        error = norm(difference(self.answers.hand[i], self.answers.auto[i]))
         noise = norm(self._noise.hand[i]) + norm(self._noise.auto[i])
         if leaf.verdict == "WRONG" and 0 < error <= 16 * noise:
             return leaf._replace(verdict="ok", note=_TIE)
@@ -360,7 +358,7 @@ class Judge:
         """Whether jax.jvp agrees with hand at these inputs, so that it is jax.vjp that errs."""
         if self.moved.slopes is None:
             return False
-        slopes = self.move(inputs[: self.n], self.of_move.given, u).slopes
+        slopes: Any = self.move(inputs[: self.n], self.of_move.given, u).slopes
         found_by = (oracles.adjoint_error(slopes, i, g, self.hand.leaves, self.seed) for i, g in enumerate(found.hand))
         return all(error <= max(FORWARD, 100 * self.relative) * scale for error, scale in found_by)
 
@@ -393,7 +391,7 @@ class Judge:
             u = [np.asarray(x, o.dtype) for x, o in zip(self.u, plain.outputs)]
             autos = oracles.numpy(jax.jit(oracles.automatic(plain.program, self.n))(plain.inputs, u))
         for i in suspicious:
-            of_auto = (norm(difference(np.asarray(autos[i], np.float64), truth[i])))
+            of_auto = norm(difference(np.asarray(autos[i], np.float64), truth[i]))
             if not errors[i] <= 2 * of_auto + 4 * eps * norms[i] and not errors[i] <= 4 * eps / self.noise_size * (
                 norm(self._noise.hand[i]) + norm(self._noise.auto[i])
             ):

@@ -14,7 +14,7 @@ from ..program import jaxprs
 from ..program.jaxprs import Program
 from ..program.widened import Widening
 from .report import norm
-from .traced import Traced, Wide, evaluate, is_op, wide_array
+from .traced import Traced, evaluate, is_op, wide_array
 
 DIRECTIONS = 8
 STEPS = tuple(2.0**-k for k in range(4, 27, 2))
@@ -175,7 +175,7 @@ def adjoint_error(slopes: np.ndarray, leaf: int, hand: Any, leaves: Sequence[Any
 def frozen(traced: Traced) -> Callable[[list, list], list]:
     """The function in float64 in which what stands under `stop_gradient` keeps the value that it has at the point itself.
 
-    Its derivative is the one that the program means. Evaluated at the point and beside it under one `vmap`, of which the first is the point.
+    Its derivative is the one that the program means. Evaluated at the point and beside it, under one `vmap`.
     """
     base = list(map(wide_array, traced.leaves))
 
@@ -265,11 +265,13 @@ def is_rounded(x: Any, dtype) -> bool:
 def holds_rounded(jaxpr, dtype) -> bool:
     """Whether a constant of the program was rounded to this type."""
     atoms = (v for e in jaxprs.every_equation(jaxpr) for v in e.invars if isinstance(v, jaxprs.Literal))
-    return any(is_rounded(jaxprs.literal(v), dtype) for v in atoms) or any(is_rounded(np.asarray(c), dtype) for c in jaxpr.consts if jaxprs.is_floating(c))
+    return any(is_rounded(jaxprs.literal(v), dtype) for v in atoms) or any(
+        is_rounded(np.asarray(c), dtype) for c in jaxpr.consts if jaxprs.is_floating(c)
+    )
 
 
 def rounding(f: Callable, settings, noise: float, *args, dtype=None) -> Any:
-    """By how much each number that `f` gives changes where all that it is computed from is off by this relative noise: a pytree like its own.
+    """By how much each number that `f` gives changes where all that it is computed from is off by this relative noise: a pytree.
 
     In proportion, this is what a type's own rounding does; where the change is far more than in proportion, rounding decides which way `f`
     takes. With `dtype`, only constants that were rounded to it are off.

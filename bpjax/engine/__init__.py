@@ -17,7 +17,7 @@ from .derivatives import (
     value_and_grad,
     vjp,
 )
-from .errors import GradientError, NoRuleError, RuleError
+from .errors import GradientError, HalfAnOpError, NoRuleError, RuleError
 from .hooks import Finding, Hook, hooked, hooks, report, unhooked
 from .op import Op, op, op_of
 from .recompute import after
@@ -39,6 +39,7 @@ __all__ = [
     "Backprop",
     "Finding",
     "GradientError",
+    "HalfAnOpError",
     "Hook",
     "NoRuleError",
     "Op",

@@ -11,3 +11,7 @@ class NoRuleError(GradientError, NotImplementedError):
 
 class RuleError(GradientError, TypeError):
     """A backward rule returned something that is not a cotangent of its inputs."""
+
+
+class HalfAnOpError(RuleError):
+    """An op is differentiated that lacks one of its halves."""

@@ -21,7 +21,7 @@ from jax.extend.core import mapped_aval
 from ..program import jaxprs
 from ..program.call import Bounded, Call, Head, found_under_axis, over_axis
 from ..program.places import here
-from .errors import GradientError, RuleError
+from .errors import GradientError, HalfAnOpError, RuleError
 from .hooks import unhooked
 from .recompute import after
 from .saved import RecomputeOnly, Saved
@@ -130,7 +130,7 @@ class Op(Generic[P, R]):
         """One of the functions that were declared."""
         function = getattr(self, "_" + half)
         if function is None:
-            raise RuleError(
+            raise HalfAnOpError(
                 f"op {self.__name__} has no {half}: declare it with @{self.__name__}.def_{half}. "
                 "(What shall be differentiated by its formula is a plain function, without bpjax.op.)"
             )

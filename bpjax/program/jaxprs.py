@@ -77,7 +77,7 @@ def trace(f: Callable, *args) -> tuple[Program, list]:
 
 
 def trace_values(f: Callable, *args) -> tuple[Program, list]:
-    """The same of a function whose Python may ask for values that depend on none of the arguments: those are then computed while it is traced."""
+    """The same of a function whose Python may ask for values that depend on no argument: they are then computed while it is traced."""
     try:
         return trace(f, *args)
     except NEEDS_VALUES:

@@ -18,7 +18,7 @@ from jax import lax
 from jax.extend.core import primitives
 
 from . import jaxprs
-from .call import Call, op_p
+from .call import Call
 from .jaxprs import Literal, Program
 from .places import place_of, standing_at
 from .straight import CALLS, inside
@@ -140,7 +140,7 @@ class Widening:
             return type(value)(*wide) if hasattr(value, "_fields") else tuple(wide)
         if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
             return self.type(np.dtype(value))
-        if isinstance(value, jax.core.ShapedArray):
+        if hasattr(value, "dtype") and hasattr(value, "weak_type") and hasattr(value, "update"):
             return self._aval(value)
         if isinstance(value, lax.DotAlgorithmPreset):  # asks for fewer bits
             return None

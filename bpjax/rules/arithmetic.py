@@ -68,7 +68,7 @@ _binary("mul", lambda d, a, b, y: lax.mul(d, b), lambda d, a, b, y: lax.mul(d, a
 
 @rule("div", needs=["x1", "x0 x1"])
 def _(eq, dy):
-    """The divisor's cotangent is summed over what it was broadcast to before it is divided: once for each divisor, not for each quotient."""
+    """The divisor's cotangent is summed over what the divisor was broadcast to, and then divided: once for each divisor."""
 
     def divisor():
         a, b = eq.x

@@ -121,11 +121,19 @@ def programs():
         yield f"{name}, huge loss", lambda p, loss=loss: 1e12 * loss(p), params
         yield f"{name}, tiny loss", lambda p, loss=loss: 1e-12 * loss(p), params
         yield f"{name}, in bfloat16", loss_of(net, dtype=jnp.bfloat16), params
-        yield f"{name}, parameters in bfloat16", loss_of(net, IMAGES.astype(jnp.bfloat16)), jax.tree.map(lambda w: w.astype(jnp.bfloat16), params)
+        yield (
+            f"{name}, parameters in bfloat16",
+            loss_of(net, IMAGES.astype(jnp.bfloat16)),
+            jax.tree.map(lambda w: w.astype(jnp.bfloat16), params),
+        )
         yield f"{name}, black images", loss_of(net, np.zeros_like(IMAGES)), params
         yield f"{name}, equal images", loss_of(net, np.repeat(IMAGES[:1], 8, 0)), params
         yield f"{name}, checkpointed", jax.checkpoint(loss), params
         yield f"{name}, under jit", jax.jit(loss), params
         yield f"{name}, under vmap", lambda p, loss=loss: jax.vmap(loss)(jax.tree.map(lambda w: jnp.stack([w, 2 * w]), p)).sum(), params
-        yield f"{name}, in a scan", lambda p, loss=loss: lax.scan(lambda c, s: (c + loss(scaled(p, s)), None), 0.0, jnp.arange(1.0, 3))[0], params
+        yield (
+            f"{name}, in a scan",
+            lambda p, loss=loss: lax.scan(lambda c, s: (c + loss(scaled(p, s)), None), 0.0, jnp.arange(1.0, 3))[0],
+            params,
+        )
         yield f"{name}, zero last layer", loss, {k: scaled(v, 0.0) if k in ("fc", "fc2", "fc3") else v for k, v in params.items()}
