@@ -21,6 +21,9 @@ def x64():
 def pytest_terminal_summary(terminalreporter):
     """How many planted mistakes were caught, and what was held against PyTorch."""
     properties = [p for report in terminalreporter.stats.get("passed", []) for p in getattr(report, "user_properties", ())]
+    right, accused, unjudged = (sum(v for name, v in properties if name == kind) for kind in ("right", "accused", "unjudged"))
+    if right:
+        terminalreporter.write_line(f"right programs: {accused} of {right} accused, {unjudged} not judged")
     planted, caught = (sum(value for name, value in properties if name == kind) for kind in ("planted", "caught"))
     if planted:
         terminalreporter.write_line(f"planted mistakes: {caught} of {planted} caught, {caught / planted:.1%}")

@@ -19,6 +19,7 @@ from .traced import Traced, evaluate, opened
 RELATIVE = 1e-10  # of a leaf's norm, in float64
 FORWARD = 1e-8  # of the sum of |v g|, for jax.jvp
 EPS = float(np.finfo(np.float64).eps)
+EPS_32 = float(np.finfo(np.float32).eps)
 
 
 _TIE = "at a tie: rounding decides which way it goes, and every rule is right"
@@ -106,10 +107,9 @@ class Judge:
         self.derivatives = oracles.both(*self.programs, self.n)
         traced_derivatives = jax.jit(self.derivatives).trace(self.inputs, self.u)
         self.compiled = traced_derivatives.lower().compile()
-        self.constants = None  # the type to which constants in the program were rounded, formulas' and backwards' apart
-        if is_wide and traced.eps > EPS and oracles.holds_rounded(traced_derivatives.jaxpr, traced.lowest):
-            self.constants = traced.lowest
-            self.relative = max(self.relative, min(traced.eps, 1e-6))
+        # constants were rounded when they were written into the program, those of a formula and those of its backward apart
+        self.is_rounded = is_wide and traced.eps > EPS and oracles.holds_rounded(traced_derivatives.jaxpr, np.float32)
+        self.relative = max(self.relative, EPS_32 if self.is_rounded else 0.0)
         self.answers = oracles.numpy(self.compiled(self.inputs, self.u))
         self.whole = _whole(self.answers.auto)
         self.oracles, self.notes, self.findings = ["jax.vjp"], [], []
@@ -318,10 +318,10 @@ class Judge:
     def _measure(self, f: Callable, *args) -> Any:
         """The same for each number that a function gives."""
         noise = self._noise if f is self.derivatives else oracles.rounding(f, self.traced.settings, self.noise_size, *args)
-        unit, settings, eps = 64 * self.eps / self.noise_size, self.traced.settings, self.traced.eps
-        if self.constants is None:
+        unit = 64 * self.eps / self.noise_size
+        if not self.is_rounded:
             return jax.tree.map(lambda x: unit * x, noise)
-        of_constants = oracles.rounding(f, settings, eps, *args, dtype=self.constants)
+        of_constants = oracles.rounding(f, self.traced.settings, EPS_32, *args, dtype=np.float32)
         return jax.tree.map(lambda x, y: unit * x + 4 * y, noise, of_constants)
 
     # ---- rules ----

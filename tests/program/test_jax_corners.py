@@ -176,6 +176,7 @@ OTHERS = {  # "or" between the ways in which versions spell one thing; what rule
     "dot_general": "dimension_numbers",
     "conv_general_dilated": "dimension_numbers",
     "convert_element_type": "new_dtype",
+    "reduce_precision": "exponent_bits, mantissa_bits",
     "reshape": "dimensions",
     "stack": "axis or dimension",
     "unstack": "axis or dimension",
