@@ -20,7 +20,8 @@ def x64():
 
 def pytest_terminal_summary(terminalreporter):
     """How many planted mistakes were caught, and what was held against PyTorch."""
-    properties = [p for report in terminalreporter.stats.get("passed", []) for p in getattr(report, "user_properties", ())]
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    properties = [p for report in reports for p in getattr(report, "user_properties", ())]
     right, accused, unjudged = (sum(v for name, v in properties if name == kind) for kind in ("right", "accused", "unjudged"))
     if right:
         terminalreporter.write_line(f"right programs: {accused} of {right} accused, {unjudged} not judged")

@@ -39,8 +39,7 @@ class Traced:
         self.program = Program([*prog.invars[n:], *wanted], moving, prog.outvars)
         self.outputs = [v.aval for v in prog.outvars]
         types = [v.aval.dtype for e in moving for v in (*e.invars, *e.outvars) if jaxprs.is_differentiable(v.aval)]
-        self.lowest = max([*types, *(x.dtype for x in self.leaves)], key=lambda t: float(jnp.finfo(t).eps))
-        self.eps = float(jnp.finfo(self.lowest).eps)
+        self.eps = max(float(jnp.finfo(t).eps) for t in [*types, *(x.dtype for x in self.leaves)])
 
     @property
     def inputs(self) -> list:
