@@ -32,8 +32,9 @@ def load_state_dict(model: Module, mapping: Mapping[str, Any], strict: bool = Tr
         model: says which names and shapes there are. A dtype that it declares is kept; otherwise a floating one of the array stays.
         mapping: arrays by name: of JAX, NumPy or PyTorch. A tied weight may stand there under each of its names, or under one.
         strict: False leaves out what the model lacks, and starts anew (`model.init` with key 0) what the mapping lacks.
-    Errors: ValueError that lists every missing, unexpected and wrongly shaped entry, what is no array or complex, and tied weights that
-    differ; ValueError for lazy modules without sizes; TypeError for a mapping or a model that is none.
+    Errors: ValueError that lists every missing, unexpected and wrongly shaped entry, what is no array or complex, what leaves the range of
+    its dtype (as an int64 of 2**40 does in int32), and tied weights that differ; ValueError for lazy modules without sizes; TypeError for
+    a mapping or a model that is none.
 
     >>> import jax, bpjax
     >>> from bpjax import interop, nn
@@ -56,6 +57,8 @@ def load_state_dict(model: Module, mapping: Mapping[str, Any], strict: bool = Tr
             for name in here:
                 try:
                     found[name] = _as_array(given[name], declared.dtype)
+                except OverflowError as error:
+                    problems.append(f"out of range: {name}: {error}")
                 except (TypeError, ValueError) as error:
                     problems.append(f"not an array: {name}: {error}")
             if not here and strict:
@@ -75,15 +78,17 @@ def load_state_dict(model: Module, mapping: Mapping[str, Any], strict: bool = Tr
     return nested(loaded["parameters"]), nested(loaded["buffers"])
 
 
-def save_safetensors(tensors: Mapping[str, jax.Array], path: str | os.PathLike, metadata: Mapping[str, str] | None = None) -> None:
-    """Write arrays by name, as `state_dict` gives them, to a `.safetensors` file. Needs the extra `interop`."""
-    _library().save_file({name: jnp.asarray(value) for name, value in tensors.items()}, os.fspath(path), dict(metadata or {}) or None)
+def save_safetensors(tensors: Mapping[str, Any], path: str | os.PathLike, metadata: Mapping[str, str] | None = None) -> None:
+    """Write arrays by name, as `state_dict` gives them, to a `.safetensors` file, each in its own dtype. Needs the extra `interop`."""
+    numpy = {name: np.asarray(_readable(value), order="C") for name, value in tensors.items()}
+    _library().save_file(numpy, os.fspath(path), dict(metadata or {}) or None)
 
 
 def load_safetensors(path: str | os.PathLike) -> dict[str, jax.Array]:
     """The arrays of a `.safetensors` file, by name. Needs the extra `interop`.
 
-    Errors: ValueError for a file that is something else; for one of `torch.save` with what to do.
+    As everywhere in JAX, where x64 mode is off what has 64 bits gets 32.
+    Errors: ValueError for a file that is something else; for one of `torch.save` with what to do; for numbers that 32 bits cannot hold.
     """
     with open(path, "rb") as file:
         head = file.read(8)
@@ -94,30 +99,62 @@ def load_safetensors(path: str | os.PathLike) -> dict[str, jax.Array]:
         )
     library = _library()
     try:
-        return library.load_file(os.fspath(path))
+        tensors = library.load_file(os.fspath(path))
     except Exception as error:
         raise ValueError(f"{os.fspath(path)} is not a whole .safetensors file: {error}") from error
+    problems = []
+    for name, value in tensors.items():
+        try:
+            tensors[name] = _in_dtype(value, value.dtype)
+        except OverflowError as error:
+            problems.append(f"out of range: {name}: {error}")
+    if problems:
+        raise ValueError(f"{os.fspath(path)} cannot be read as it is:\n  " + "\n  ".join(problems))
+    return tensors
 
 
 def _library():
     try:
-        import safetensors.flax
+        import safetensors.numpy
     except ImportError as error:
         raise ImportError("reading and writing .safetensors needs the safetensors library: pip install 'bpjax[interop]'") from error
-    return safetensors.flax
+    return safetensors.numpy  # that of JAX would cut 64 bits
+
+
+def _readable(value):
+    """An array that NumPy can read, as it cannot a tensor of PyTorch that is bfloat16 or tracked."""
+    if not hasattr(value, "detach"):
+        return value
+    value = value.detach().cpu()
+    return value.float().numpy().astype(jnp.bfloat16) if str(value.dtype) == "torch.bfloat16" else value.numpy()
 
 
 def _as_array(value, dtype):
-    """An array of JAX; also from a tensor of PyTorch, which NumPy cannot read where it is bfloat16 or tracked."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        if str(value.dtype) == "torch.bfloat16":
-            value = jnp.asarray(value.float().numpy(), jnp.bfloat16)
-        else:
-            value = value.numpy()
-    value = jnp.asarray(value)
+    """An array of JAX in a dtype; where that is None in its own, if it is floating."""
+    value = _readable(value)
+    value = value if isinstance(value, jax.Array) else np.asarray(value)  # not jnp.asarray, which cuts 64 bits
     if jnp.iscomplexobj(value):
         raise TypeError(f"expected real numbers, got {value.dtype}")
-    if dtype is None and not jnp.issubdtype(value.dtype, jnp.floating):
-        dtype = jnp.result_type(float)  # as PyTorch copies whole numbers into a parameter
-    return value.astype(value.dtype if dtype is None else dtype)
+    if value.dtype != bool and not jnp.issubdtype(value.dtype, jnp.number):
+        raise TypeError(f"expected numbers, got {value.dtype}")
+    if dtype is None:  # as PyTorch copies whole numbers into a parameter
+        dtype = value.dtype if jnp.issubdtype(value.dtype, jnp.floating) else jnp.result_type(float)
+    return _in_dtype(value, dtype)
+
+
+def _in_dtype(value, dtype):
+    """An array of JAX in this dtype, whose range no number may leave; of 64 bits 32 are left where x64 mode is off."""
+    asked, dtype = jnp.dtype(dtype), jax.dtypes.canonicalize_dtype(dtype)
+    if value.dtype == dtype:
+        return jnp.asarray(value)
+    given = np.asarray(value)
+    if jnp.issubdtype(dtype, jnp.integer):
+        range_ = jnp.iinfo(dtype)
+        outside = ~((given >= int(range_.min)) & (given <= int(range_.max)))  # NaN is outside, too
+    else:
+        with np.errstate(over="ignore"):
+            outside = np.isfinite(given) & ~np.isfinite(given.astype(dtype))
+    if outside.any():
+        advice = "" if asked == dtype else ': jax.config.update("jax_enable_x64", True) keeps 64 bits'
+        raise OverflowError(f"{given[outside].flat[0]} does not fit {dtype}{advice}")
+    return jnp.asarray(given.astype(dtype))

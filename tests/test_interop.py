@@ -62,6 +62,67 @@ def test_whole_numbers_become_floating_and_declared_dtypes_stay():
     assert interop.load_state_dict(model, {**flat, "0.bias": np.zeros(3, np.float16)})[0]["0"]["bias"].dtype == jnp.float16
 
 
+X64 = '.*jax_enable_x64", True. keeps 64 bits'
+OUT_OF_RANGE = {  # where, the value, what the error says of it
+    "an int64": ("0.bias", np.array([0, 2**40, 1]), None),
+    "a float64": ("0.bias", np.array([1.0, 1e300, 1.0]), "out of range: 0.bias: 1e.300 does not fit float32" + X64),
+    "a list": ("0.bias", [1.0, 1e300, 1.0], "out of range: 0.bias: 1e.300 does not fit float32" + X64),
+    "a count": ("1.num_batches_tracked", np.int64(2**40), "out of range: 1.num_batches_tracked: 1099511627776 does not fit int32"),
+    "a Python number": ("1.num_batches_tracked", 2**40, "out of range: 1.num_batches_tracked: 1099511627776 does not fit int32"),
+    "a NaN for a count": ("1.num_batches_tracked", np.float32("nan"), "out of range: 1.num_batches_tracked: nan does not fit int32"),
+    "a huge Python number": ("1.num_batches_tracked", 2**70, "not an array: 1.num_batches_tracked: expected numbers, got object"),
+    "what is infinite already": ("0.bias", np.array([1.0, np.inf, np.nan]), None),
+}
+
+
+@pytest.mark.parametrize("case", OUT_OF_RANGE)
+def test_a_number_is_loaded_as_it_is_or_named(case):
+    name, value, words = OUT_OF_RANGE[case]
+    if words is None:
+        loaded, _ = interop.load_state_dict(model, {**flat, name: value})
+        np.testing.assert_array_equal(loaded["0"]["bias"], value)
+    else:
+        with pytest.raises(ValueError, match=words):
+            interop.load_state_dict(model, {**flat, name: value})
+
+
+def test_a_declared_narrow_dtype_is_not_overrun():
+    half = nn.Linear(2, 3, dtype=jnp.float16)
+    with pytest.raises(ValueError, match="out of range: weight: 1.0*[0-9]*e.30 does not fit float16"):
+        interop.load_state_dict(half, {"weight": jnp.full((3, 2), 1e30), "bias": jnp.ones(3)})
+    with pytest.raises(ValueError, match="out of range: bias: 100000 does not fit float16"):
+        interop.load_state_dict(half, {"weight": jnp.ones((3, 2)), "bias": np.array([1, 100000, 1])})
+
+
+WIDE = {"i": np.array([2**40, 1]), "u": np.array(2**63, np.uint64), "f": np.array([1e300, 1e-300])}
+
+
+def test_wide_numbers_of_a_file_are_named_where_32_bits_cannot_hold_them(tmp_path):
+    file = tmp_path / "it.safetensors"
+    interop.save_safetensors({**WIDE, "fits": np.array([2**31 - 1, -(2**31)]), "x": np.array([0.1, np.inf])}, file)
+    with pytest.raises(ValueError) as caught:
+        interop.load_safetensors(file)
+    said = str(caught.value)
+    assert all(re.search(f"out of range: {line} does not fit .*32{X64}", said) for line in ("i: 1099511627776", "u: 9223372036854775808"))
+    assert re.search(f"out of range: f: 1e.300 does not fit float32{X64}", said) and "fits" not in said and "x:" not in said
+
+
+def test_wide_numbers_go_through_a_file_in_x64_mode(tmp_path, x64):
+    interop.save_safetensors(WIDE, tmp_path / "it.safetensors")
+    read = interop.load_safetensors(tmp_path / "it.safetensors")
+    assert equal(read, WIDE) and all(read[name].dtype == value.dtype for name, value in WIDE.items())
+
+
+def test_a_file_of_64_bits_is_read_in_32_where_they_hold_it(tmp_path):
+    given = {"i": np.array([2**31 - 1, -(2**31)]), "x": np.array([0.1, np.inf, np.nan])}
+    interop.save_safetensors({**given, "turned": np.arange(6.0).reshape(2, 3).T}, tmp_path / "it.safetensors")
+    read = interop.load_safetensors(tmp_path / "it.safetensors")
+    np.testing.assert_array_equal(read["turned"], np.arange(6.0).reshape(2, 3).T)
+    assert (read["i"].dtype, read["x"].dtype) == (jnp.int32, jnp.float32)
+    np.testing.assert_array_equal(read["i"], given["i"])
+    np.testing.assert_array_equal(read["x"], given["x"].astype(np.float32))
+
+
 @pytest.mark.parametrize("strict", [True, False])
 def test_what_is_no_array_is_in_the_error(strict):
     given = {**flat, "0.weight": "abc", "0.bias": None, "1.bias": np.zeros(3, complex), "1.weight": [[1.0], [1.0, 2.0]]}
