@@ -30,7 +30,8 @@ def load_state_dict(model: Module, mapping: Mapping[str, Any], strict: bool = Tr
 
     Args:
         model: says which names and shapes there are. A dtype that it declares is kept; otherwise a floating one of the array stays.
-        mapping: arrays by name: of JAX, NumPy or PyTorch. A tied weight may stand there under each of its names, or under one.
+        mapping: arrays by name: of JAX, NumPy or PyTorch. A tied weight may stand there under each of its names, or under one. BatchNorm's
+            `num_batches_tracked` may lack, as in old files, and is 0 then.
         strict: False leaves out what the model lacks, and starts anew (`model.init` with key 0) what the mapping lacks.
     Errors: ValueError that lists every missing, unexpected and wrongly shaped entry, what is no array or complex, what leaves the range of
     its dtype (as an int64 of 2**40 does in int32), and tied weights that differ; ValueError for lazy modules without sizes; TypeError for
@@ -61,7 +62,9 @@ def load_state_dict(model: Module, mapping: Mapping[str, Any], strict: bool = Tr
                     problems.append(f"out of range: {name}: {error}")
                 except (TypeError, ValueError) as error:
                     problems.append(f"not an array: {name}: {error}")
-            if not here and strict:
+            if not here and declared.optional:
+                values[names[0]] = declared.make(None)
+            elif not here and strict:
                 problems.append(f"missing: {names[0]} {declared.shape}")
             for name, value in found.items():
                 if value.shape != declared.shape:

@@ -171,3 +171,26 @@ def test_another_file_is_refused(tmp_path, content, words):
     (tmp_path / "it").write_bytes(content)
     with pytest.raises(ValueError, match=re.escape(words)):
         interop.load_safetensors(tmp_path / "it")
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize(
+    "norm",
+    [lambda: nn.BatchNorm2d(3), lambda: nn.InstanceNorm2d(3, track_running_stats=True), lambda: nn.Repeat(nn.BatchNorm1d(3), 2)],
+    ids=["BatchNorm", "InstanceNorm", "BatchNorm, repeated"],
+)
+def test_a_count_of_batches_may_lack(norm, strict):
+    """PyTorch had none before 0.4.1, and fills it in: _NormBase._load_from_state_dict in torch/nn/modules/batchnorm.py."""
+    model = nn.Sequential(nn.Identity(), norm())
+    params, buffers = model.init(jax.random.key(0)), model.init_buffers()
+    old = {name: value for name, value in interop.state_dict(params, buffers).items() if not name.endswith("num_batches_tracked")}
+    assert equal(interop.load_state_dict(model, old, strict), (params, buffers))
+    with pytest.raises(ValueError, match="missing: .*running_var"):
+        interop.load_state_dict(model, {name: value for name, value in old.items() if not name.endswith("running_var")})
+
+
+def test_a_count_that_was_set_is_what_stands_where_none_is_given():
+    norm = nn.BatchNorm1d(3)
+    norm.num_batches_tracked = jnp.array(5, jnp.int32)
+    old = {name: jnp.ones(3) for name in ("weight", "bias", "running_mean", "running_var")}
+    assert int(interop.load_state_dict(norm, old)[1]["num_batches_tracked"]) == 5

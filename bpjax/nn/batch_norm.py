@@ -23,7 +23,7 @@ class _ChannelNorm(Module):
         self.bias = Parameter(shape, 0.0, dtype) if affine and bias else None
         self.running_mean = Buffer(shape, 0.0, dtype) if track_running_stats else None
         self.running_var = Buffer(shape, 1.0, dtype) if track_running_stats else None
-        self.num_batches_tracked = Buffer((), 0, jnp.int32) if track_running_stats else None
+        self.num_batches_tracked = Buffer((), 0, jnp.int32, optional=True) if track_running_stats else None
 
     def _check_rank(self, input):
         shape = self._shape(input)

@@ -23,6 +23,8 @@ class Parameter:
     Parameter((2, 3))
     """
 
+    optional = False  # whether a state_dict may lack it
+
     def __init__(self, shape, init=None, dtype=None):
         if hasattr(shape, "dtype") and hasattr(shape, "shape"):
             shape, init, dtype = shape.shape, shape, dtype or shape.dtype
@@ -51,19 +53,29 @@ class Parameter:
             raise ValueError(f"{self}: its init returned shape {jnp.shape(value)}")
         return value
 
+    def __setattr__(self, name, value):
+        if name in _OF_TENSORS:
+            raise AttributeError(f"{self!r}: {name!r} cannot be assigned: {_OF_TENSORS[name]}")
+        object.__setattr__(self, name, value)
+
+    def __getattr__(self, name):
+        advice = "" if name.startswith("__") else f": {_OF_TENSORS.get(name, _OF_TENSORS['data'])}"
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{advice}")
+
     def __repr__(self):
-        return f"{type(self).__name__}({self.shape})"
+        return f"{type(self).__name__}({self.__dict__.get('shape', '')})"
 
 
 class Buffer(Parameter):
     """Declares an array that is not trained, such as BatchNorm's running mean: a shape and a number to start at, or an array.
 
-    A `constant` one, such as the class weights of a loss, stays as declared where no buffers are given.
+    A `constant` one, such as the class weights of a loss, stays as declared where no buffers are given. An `optional` one, such as
+    BatchNorm's count of batches, may lack in a `state_dict`, and then stands as declared.
     """
 
-    def __init__(self, shape, init=0.0, dtype=None, *, constant=False):
+    def __init__(self, shape, init=0.0, dtype=None, *, constant=False, optional=False):
         super().__init__(shape, init, dtype)
-        self.constant = constant
+        self.constant, self.optional = constant, optional
 
 
 def uniform(bound: float):
@@ -122,6 +134,8 @@ class Module:
     # -- declared in __init__ by assignment
 
     def __setattr__(self, name, value):
+        if name in ("requires_grad", "training"):
+            raise AttributeError(f"{self._where()}: {name!r} cannot be assigned: {_INSTEAD[name]}")
         binding = self._binding
         if binding is not None:
             if name in self._buffers:
@@ -134,7 +148,7 @@ class Module:
         registries = self._parameters, self._buffers, self._modules
         if value is not None and not isinstance(value, Parameter | Module):
             if name in self._buffers and hasattr(value, "shape") and hasattr(value, "dtype"):
-                value = Buffer(value, constant=self._buffers[name].constant)
+                value = Buffer(value, constant=self._buffers[name].constant, optional=self._buffers[name].optional)
             elif place := next((r for r in registries if name in r), None):
                 expected = "nn.Module" if place is self._modules else "array" if place is self._buffers else "nn.Parameter"
                 raise TypeError(
@@ -541,15 +555,27 @@ class Lazy(Module):
 
 _NAMED = "_bpjax_module_is_named"
 
+_FREEZE = (
+    "a gradient is taken of the parameters that bpjax.grad gets: freeze some by jax.lax.stop_gradient on their part of params in the "
+    "loss, or by optax.multi_transform with optax.set_to_zero()"
+)
+
+_OF_TENSORS = {  # PyTorch's attributes of a parameter, and what stands for them here, where a parameter is declared and holds no array
+    "requires_grad": _FREEZE,
+    "grad": "bpjax.grad returns the gradients, in the form of params",
+    "data": "a parameter is declared here and holds no array; its value is in what model.init returns",
+}
+
 _INSTEAD = {  # PyTorch's methods that change a module in place, and what stands for them here, where a module holds no arrays
-    **dict.fromkeys(("train", "eval"), "the mode is an argument, model.apply(params, x, train=True)"),
+    **dict.fromkeys(("train", "eval", "training"), "the mode is an argument, model.apply(params, x, train=True)"),
     **dict.fromkeys(("to", "cuda", "cpu"), "arrays have the device, jax.device_put(params, device)"),
     **dict.fromkeys(
         ("float", "double", "half", "bfloat16", "type"), "arrays have the dtype, jax.tree.map(lambda a: a.astype(jnp.bfloat16), params)"
     ),
     "state_dict": "the parameters are not inside, bpjax.interop.state_dict(params, buffers)",
     "load_state_dict": "the parameters are not inside, params, buffers = bpjax.interop.load_state_dict(model, mapping)",
-    **dict.fromkeys(("zero_grad", "requires_grad_"), "a gradient is a value, and bpjax.grad takes that of its argument, the parameters"),
+    "zero_grad": "a gradient is a value, and bpjax.grad takes that of its argument, the parameters",
+    **dict.fromkeys(("requires_grad", "requires_grad_"), _FREEZE),
     "reset_parameters": "model.init(key) makes new parameters",
     **dict.fromkeys(
         ("register_forward_hook", "register_full_backward_hook"), "bpjax.backprop gives every module's delta, bpjax.grad(at=) changes it"
@@ -610,6 +636,11 @@ def _checked(module, kind, declared, given) -> dict:
     values = flat(given)
     wrong = [f"missing: {p} {d.shape}" for p, d in declared.items() if p not in values]
     wrong += [f"unexpected: {p}" for p in values if p not in declared]
+    wrong += [
+        f"deleted: {p}: its memory went to a train step that donates; keep a copy, or donate=False"
+        for p in values
+        if _is_deleted(values[p])
+    ]
     for path, d in declared.items():
         if (
             path in values
@@ -619,6 +650,13 @@ def _checked(module, kind, declared, given) -> dict:
     if wrong:
         raise ValueError(f"{type(module).__name__}: the {kind} do not fit:\n  " + "\n  ".join(wrong))
     return values
+
+
+def _is_deleted(x):
+    try:
+        return isinstance(x, jax.Array) and x.is_deleted()
+    except jax.errors.ConcretizationTypeError:  # traced
+        return False
 
 
 def _is_number(x):

@@ -93,7 +93,7 @@ class _BufferStack(Buffer):
     """A buffer for each layer."""
 
     def __init__(self, each: Buffer, n: int):
-        super().__init__((n, *each.shape), each.init, each.dtype, constant=each.constant)
+        super().__init__((n, *each.shape), each.init, each.dtype, constant=each.constant, optional=each.optional)
         self.each = each
 
     def make(self, key):

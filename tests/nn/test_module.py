@@ -241,3 +241,42 @@ def test_names_can_be_made_up_in_a_loop():
 def test_what_is_not_there_is_told(call, error, words):
     with pytest.raises(error, match=words):
         call(Tree())
+
+
+FREEZE = "freeze some by jax.lax.stop_gradient"
+
+
+@pytest.mark.parametrize(
+    ("assign", "words"),
+    [
+        (lambda tree: [setattr(p, "requires_grad", False) for p in tree.parameters()], r"Parameter\(\(2,\)\): 'requires_grad' .*" + FREEZE),
+        (lambda tree: [setattr(b, "requires_grad", False) for b in tree.buffers()], r"Buffer\(\(2,\)\): 'requires_grad' .*" + FREEZE),
+        (lambda tree: setattr(tree, "requires_grad", False), "Tree: 'requires_grad' cannot be assigned.*" + FREEZE),
+        (lambda tree: setattr(tree.shared.weight, "data", jnp.ones((2, 2))), "'data' cannot be assigned: .*holds no array"),
+        (lambda tree: setattr(tree.shared.weight, "grad", None), "'grad' cannot be assigned: bpjax.grad returns the gradients"),
+        (lambda tree: setattr(tree.inner, "training", False), "Sequential: 'training' cannot be assigned: the mode is an argument"),
+        (lambda tree: setattr(nn.Repeat(tree, 2).block.shared.bias, "requires_grad", False), FREEZE),
+        (lambda tree: tree.shared.weight.requires_grad, FREEZE),
+        (lambda tree: tree.shared.weight.requires_grad_(False), "'Parameter' object has no attribute 'requires_grad_'.*holds no array"),
+        (lambda tree: tree.shared.weight.data.zero_(), "no attribute 'data': a parameter is declared here and holds no array"),
+        (lambda tree: tree.shared.weight.numel(), "no attribute 'numel': .*its value is in what model.init returns"),
+    ],
+    ids=["every parameter", "every buffer", "a module", "data", "grad", "training", "repeated", "read", "a method", "its data", "numel"],
+)  # fmt: skip
+def test_what_would_do_nothing_to_a_parameter_is_refused_with_advice(assign, words):
+    with pytest.raises(AttributeError, match=words):
+        assign(Tree())
+
+
+def test_a_parameter_may_carry_a_users_own_attribute():
+    weight = nn.Linear(2, 2).weight
+    weight.group = "decay"
+    assert pickle.loads(pickle.dumps(weight)).group == "decay"
+
+
+def test_parameters_that_a_step_deleted_are_named():
+    linear = nn.Linear(2, 2)
+    params = linear.init(key)
+    jax.jit(lambda p: jax.tree.map(lambda a: a + 1, p), donate_argnums=0)(params)
+    with pytest.raises(ValueError, match="(?s)deleted: weight: .*donate=False.*deleted: bias"):
+        linear.apply(params, x[:, :2])
