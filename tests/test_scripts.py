@@ -159,3 +159,11 @@ def test_train_shows_the_health_and_writes_it(tmp_path, capsys):
     assert len(rows) == 2 * (1437 // 32) and set(rows[0]["modules"]) == {"fc1", "fc2"}
     assert (tmp_path / "run" / "health.png").read_bytes().startswith(b"\x89PNG")
     assert any((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_the_installed_package_is_found_beside_a_folder_of_its_name(tmp_path):
+    """As the clone itself is one, in the folder above it."""
+    (tmp_path / "bpjax").mkdir()
+    command = [sys.executable, "-c", "import bpjax; print(bpjax.grad.__module__)"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.stdout.strip() == "bpjax.engine.derivatives", result.stderr
