@@ -1,12 +1,18 @@
 """Check models that know nothing of bpjax: an Equinox one and a Flax one, as they are."""
 
-import equinox as eqx
+import sys
+
 import jax
 import jax.numpy as jnp
 import optax
-from flax import nnx
 
 import bpjax
+
+try:
+    import equinox as eqx
+    from flax import nnx
+except ModuleNotFoundError as error:
+    sys.exit(f"this example needs {error.name}: {sys.executable} -m pip install equinox flax")
 
 
 def of_equinox():

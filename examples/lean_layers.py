@@ -3,14 +3,20 @@
 Prints the temporary bytes of the compiled gradient with the library's own function and with bpjax's, through `bpjax.as_custom_vjp`.
 """
 
-import equinox as eqx
+import sys
+
 import jax
 import jax.numpy as jnp
 import optax
-from flax import nnx
 
 import bpjax
 import bpjax.functional as F
+
+try:
+    import equinox as eqx
+    from flax import nnx
+except ModuleNotFoundError as error:
+    sys.exit(f"this example needs {error.name}: {sys.executable} -m pip install equinox flax")
 
 gelu = bpjax.as_custom_vjp(F.gelu)
 cross_entropy_of_linear = bpjax.as_custom_vjp(F.linear_cross_entropy)

@@ -1,5 +1,12 @@
 """Each example runs as a function, and what it claims is true."""
 
+import ast
+import runpy
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -112,3 +119,26 @@ def test_guided_back_propagation_shows_the_digit(tmp_path, capsys):
 
 def test_lean_layers_save_bytes_in_untouched_models():
     assert all(after < before for before, after in lean_layers.main().values())
+
+
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_an_example_runs_in_the_environment_of_scripts_train_or_says_what_it_needs(file):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    installed = {line.split(">")[0] for line in (*project["dependencies"], *project["optional-dependencies"]["scripts"])}
+    freely = [node for node in ast.parse(file.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {name.split(".")[0] for node in freely for name in ([node.module] if hasattr(node, "module") else [a.name for a in node.names])}
+    needed = names - {"bpjax", "examples"} - set(sys.stdlib_module_names)
+    assert all(installed & set(packages_distributions()[name]) for name in needed), needed
+
+
+@pytest.mark.parametrize("library", ["equinox", "flax"])
+@pytest.mark.parametrize("example", ["any_jax_code", "lean_layers"])
+def test_an_example_that_lacks_a_library_says_how_to_install_it(example, library, monkeypatch):
+    monkeypatch.setitem(sys.modules, library, None)  # so that its import fails
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(ROOT / "examples" / f"{example}.py"), run_name="__main__")
+    assert stopped.value.code == f"this example needs {library}: {sys.executable} -m pip install equinox flax"
