@@ -279,6 +279,8 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     -> (N, C, H', W') or (N, C, D', H', W').
     Backward: dx = Σ of Π w dy scattered to the neighbours;  dgrid_a = Σ_c dy Σ x w_a' Π_{b≠a} w_b, times the size of a pixel;
     0 where 'border' cuts off and for 'nearest'.
+    A place that is NaN reads the first value of its axis for 'border' and 'reflection' (there an infinite one, too), and 0 for 'zeros';
+    its derivative is 0. With 'bicubic' y is NaN there for 'border' and 'reflection'.
     Errors: ValueError where shapes or options do not fit, TypeError for several dtypes.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.grid_sample.html
 
@@ -382,8 +384,8 @@ def _bounded(place, m, padding_mode, align_corners):
         even = flips % 2 == 0
         place = jnp.where(even, rest, span - rest) + low
         sign = jnp.where(even, sign, -sign)
-    cut = (place <= 0) | (place >= m - 1)  # PyTorch's derivative is 0 at the border itself
-    edge = lax.stop_gradient(jnp.clip(place, 0, m - 1))
+    cut = ~((place > 0) & (place < m - 1))  # PyTorch's derivative is 0 at the border itself
+    edge = lax.stop_gradient(jnp.where(jnp.isnan(place), 0, jnp.clip(place, 0, m - 1)))  # it takes the first value where the place is NaN
     return jnp.where(cut, edge, place), jnp.where(cut, 0, sign)
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -83,3 +84,19 @@ def test_bytes_are_picked_by_nearest():
     x = jnp.array([[[1, 255]]], jnp.uint8)
     y = F.interpolate(x, 4)
     assert y.dtype == jnp.uint8 and y.tolist() == [[[1, 1, 255, 255]]]
+
+
+@pytest.mark.parametrize("padding_mode", ["border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+@pytest.mark.parametrize("corners", [False, True])
+def test_a_place_that_is_nan_reads_the_first_value(padding_mode, mode, corners):
+    """As torch.nn.functional.grid_sample of images does: 1, 4 and 2 of 1 to 9; for an infinite place 4 with reflection, 6 with border."""
+    image = jnp.arange(1.0, 10.0).reshape(1, 1, 3, 3)
+    places = jnp.array([[jnp.nan, jnp.nan], [jnp.nan, 0.0], [0.0, jnp.nan], [jnp.inf, 0.0], [-jnp.inf, 0.0]]).reshape(1, 1, 5, 2)
+    f = lambda x, grid: F.grid_sample(x, grid, mode, padding_mode, corners)
+    y, back = bpjax.vjp(f, image, places)
+    assert y.reshape(-1).tolist() == [1.0, 4.0, 2.0, 6.0 if padding_mode == "border" else 4.0, 4.0]
+    hand, auto = back(jnp.ones_like(y)), jax.vjp(f, image, places)[1](jnp.ones_like(y))
+    for h, o in zip(hand, auto, strict=True):
+        assert jnp.isfinite(h).all() and jnp.allclose(h, o)
+    assert hand[0].sum() == 5 and not hand[1][..., 0, :].any()
