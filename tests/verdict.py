@@ -1,9 +1,19 @@
-"""How a gradient by hand is compared with one by JAX, and mistakes that the comparison must find."""
-
-import itertools
+"""How a gradient by hand is compared with one by JAX, and how much of a gradient such a comparison does not see."""
 
 import jax
 import numpy as np
+
+# Gradients that are 0 in truth, of which both sides hold the rounding alone, by the beginning of the case's id.
+ZERO_IN_TRUTH = {
+    "nll_loss: one row": "the mean of one row does not depend on the weight of its class",
+    "cosine_similarity: broadcast, an axis of both": "a vector of one number has the cosine 1 or -1 with every other",
+    "scaled_dot_product_attention: causal, more keys than queries": "the first query attends to one key, whatever its score",
+    "scaled_dot_product_attention: additive mask for all keys": "a mask that is the same for all keys cancels in the softmax",
+    "multi_head_attention_forward": "the bias of the keys cancels in the softmax",
+    "MultiheadAttention": "the bias of the keys cancels in the softmax",
+    "Repeat": "a bias in front of a norm over the batch",
+}
+TRACE = 0.01  # of the numbers of a gradient may lie beneath the tolerance
 
 
 def on_device(arrays, dtype=None):
@@ -15,62 +25,49 @@ def norm(x):
     return float(np.linalg.norm(np.asarray(x, np.float64).ravel()))
 
 
-def difference(hand, auto, dy_size=1.0, relative=1e-10, absolute=1e-13):
-    """What is wrong with a list of gradients, or None: each leaf in the L2 norm, a leaf that is zero in truth by the whole."""
-    whole = max([dy_size, *(norm(a) for a in auto)])
+def rows(a, entrywise=False):
+    """A matrix of the rows of an array, along its last axis. The numbers of a vector may stand for different things: each is a row."""
+    a = np.asarray(a, np.float64)
+    return a.reshape(-1, 1) if a.ndim < 2 or entrywise else a.reshape(int(np.prod(a.shape[:-1])), a.shape[-1])
+
+
+def tolerances(a, dy_size, relative=1e-10, absolute=1e-13, entrywise=False):
+    """What each row of a gradient may be off by: a share of the row, and of the cotangent, whose terms may cancel in it."""
+    return relative * np.linalg.norm(rows(a, entrywise), axis=1) + (0 if entrywise else absolute * dy_size)
+
+
+def difference(hand, auto, dy_size=1.0, **options):
+    """What is wrong with a list of gradients, or None. Row by row, so that a large row hides no other; `entrywise`, number by number,
+    and nothing is forgiven because of the cotangent: for what is computed number by number, where tiny ones are right as well."""
     for i, (h, a) in enumerate(zip(hand, auto, strict=True)):
         if h.shape != a.shape or h.dtype != a.dtype:
             return f"gradient {i}: {h.dtype}{h.shape}, where JAX has {a.dtype}{a.shape}"
-        if not norm(h - a) <= relative * norm(a) + absolute * whole:
-            return f"gradient {i}: off by {norm(h - a)} of {norm(a)}"
+        off = np.linalg.norm(rows(h - a, options.get("entrywise", False)), axis=1)
+        is_wrong = ~(off <= tolerances(a, dy_size, **options))
+        if is_wrong.any():
+            row = int(np.argmax(np.where(is_wrong, np.nan_to_num(off, nan=np.inf), -1)))
+            return f"gradient {i}: off by {norm(h - a)} of {norm(a)}; {is_wrong.sum()} of {off.size} rows, the worst, {row}, by {off[row]}"
     return None
 
 
-def assert_same(hand, auto, dy_size=1.0, **tolerances):
-    wrong = difference([np.asarray(h) for h in hand], [np.asarray(a) for a in auto], dy_size, **tolerances)
+def assert_same(hand, auto, dy_size=1.0, **options):
+    wrong = difference([np.asarray(h) for h in hand], [np.asarray(a) for a in auto], dy_size, **options)
     assert wrong is None, wrong
 
 
-def _first(change):
-    """A mistake in the first gradient that it changes and that is not zero in truth, such as a bias before a norm."""
-
-    def plant(grads):
-        whole = max(map(norm, grads), default=0.0)
-        for i, g in enumerate(grads):
-            wrong = change(g)
-            if wrong is not None and norm(g) > 1e-12 * whole and norm(wrong - g) > 1e-7 * norm(g):
-                return [*grads[:i], wrong, *grads[i + 1 :]]
-        return None
-
-    return plant
+def beneath(auto, dy_size=1.0, **options):
+    """How much of the gradients lies beneath the tolerance, where anything would pass: the share of the numbers that are not 0."""
+    below = counted = 0
+    for a in map(np.asarray, auto):
+        size = np.abs(rows(a, options.get("entrywise", False)))
+        below += np.sum((size > 0) & (size <= tolerances(a, dy_size, **options)[:, None]))
+        counted += np.sum(size > 0)
+    return float(below / counted) if counted else 0.0
 
 
-def _swapped(grads):
-    for i, j in itertools.combinations(range(len(grads)), 2):
-        if grads[i].shape == grads[j].shape and norm(grads[i] - grads[j]) > 1e-7 * max(map(norm, grads)):
-            grads = list(grads)
-            grads[i], grads[j] = grads[j], grads[i]
-            return grads
-    return None
-
-
-MISTAKES = {
-    "scaled": _first(lambda g: g * 1.001),
-    "sign": _first(lambda g: -g),
-    "zeroed": _first(np.zeros_like),
-    "missing mean": _first(lambda g: g * g.shape[0] if g.ndim and g.shape[0] > 1 else None),
-    "transposed": _first(lambda g: g.swapaxes(-1, -2) if g.ndim > 1 and g.shape[-1] == g.shape[-2] > 1 else None),
-    "reversed": _first(lambda g: np.flip(g)),
-    "swapped": _swapped,
-}
-
-
-def planted_and_caught(auto, dy_size, record_property):
-    """Plant every mistake that changes this gradient, and count those that the comparison finds."""
-    auto = [np.asarray(a) for a in auto]
-    wrong = {kind: plant(auto) for kind, plant in MISTAKES.items()}
-    shown = [kind for kind, grads in wrong.items() if grads is not None]
-    missed = [kind for kind in shown if difference(wrong[kind], auto, dy_size) is None]
-    record_property("planted", len(shown))
-    record_property("caught", len(shown) - len(missed))
-    return missed
+def assert_seen(id, auto, dy_size, record_property, **options):
+    """The comparison sees all of the gradient but a trace; the share that it does not is told at the end of the run."""
+    share = beneath(auto, dy_size, **options)
+    record_property("beneath", share)
+    is_known = any(id.startswith(beginning) for beginning in ZERO_IN_TRUTH)
+    assert share <= TRACE or is_known, f"{share:.1%} of the gradient lies beneath the tolerance: give such numbers a case of their own"

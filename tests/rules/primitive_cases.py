@@ -22,6 +22,7 @@ def inside(*shape):
 
 
 CASES = []  # (primitive, id, function, arguments, smooth: whether second derivatives are compared)
+ENTRYWISE = {"exp: edges", "exp2: edges", "logistic: edges", "cumlogsumexp: in reverse, ties"}  # each number is compared for itself
 
 
 def case(primitive, name, f, *args, smooth=True):
@@ -195,6 +196,9 @@ case("pow", "a scalar exponent", lambda x, p: x**p, positive(4), positive())
 case("clamp", "scalar bounds", lambda x: lax.clamp(-0.5, x, 0.5), np.array([-0.5, 0.5, 0, 1, -1]), smooth=False)
 case("select_n", "one predicate for all", lambda x, y: lax.select_n(np.array(True), x, y), normal(3), normal(3))
 case("convert_element_type", "to a lower precision", lambda x: x.astype(jnp.bfloat16), np.array([0.5, 2, 3]))
+case(
+    "optimization_barrier", "integers between", lambda x, y: lax.optimization_barrier((x * x, jnp.arange(3), y))[::2], normal(3), normal(3)
+)
 case("optimization_barrier", "one of two", lambda x: lax.optimization_barrier((x * x, jnp.ones(3)))[0], normal(3))
 case("copy", "alone", jnp.copy, normal(3))
 case("reduce_precision", "half", lambda x: lax.reduce_precision(x, 5, 10), np.array([0.5, 2, -3]), smooth=False)
@@ -242,6 +246,7 @@ for _name in ("cummax", "cummin"):
     case(_name, "ties", lambda x, f=getattr(lax, _name): f(x, 0), np.array([2.0, 1, 2, 2, 3, 3, 1, 3, 0, 0, 3, 3, 4]), smooth=False)
     case(_name, "ties in reverse", lambda x, f=getattr(lax, _name): f(x, 0, reverse=True), np.array([2.0, 2, 1, 1, 2, 3]), smooth=False)
 case("cumprod", "one", lambda x: lax.cumprod(x, 0), normal(1, 3))
+case("cumlogsumexp", "equal moderate neighbours", lambda x: lax.cumlogsumexp(x, 1), np.array([[0.5, 0.5, 1.0, 1.0, 1.0, -0.5, -0.5]]))
 case("cumlogsumexp", "in reverse, ties", lambda x: lax.cumlogsumexp(x, 1, reverse=True), np.array([[0.0, 0, 700, -700, 700, 1]]))
 case(
     "sort",
@@ -363,6 +368,7 @@ case(
     lambda x: lax.reduce_window(x, 0.0, lax.add, (2, 3), (2, 1), ((1, 0), (0, 2)), base_dilation=(2, 3), window_dilation=(1, 2)),
     normal(4, 3),
 )
+case("reduce_window_sum", "no window", lambda x: lax.reduce_window(x, 0.0, lax.add, (1, 4), (1, 2), "VALID"), normal(2, 3))
 case("reduce_window_max", "ties", max_pool, TIES, smooth=False)
 case(
     "reduce_window_max",

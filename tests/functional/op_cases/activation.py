@@ -9,11 +9,12 @@ from .table import case, edge, kinks, normal, x
 
 SMOOTH = ["sigmoid", "tanh", "logsigmoid", "softplus", "tanhshrink", "softsign", "elu", "celu", "selu", "gelu", "silu", "mish"]
 PIECES = ["relu", "relu6", "hardtanh", "hardsigmoid", "hardswish", "hardshrink", "softshrink", "leaky_relu"]
+TINY = ["sigmoid", "logsigmoid", "softplus", "silu", "mish"]  # whose slopes are, far out
 corners = np.concatenate([kinks, [-6.0, -3.0, -0.5, 3.0, 6.0]])
 for name in SMOOTH + PIECES:
     case(name, "normal", [x])
     case(name, "a width that 8 divides", [normal(3, 8)])
-    case(name, "extremes", [edge], smooth=False)
+    case(name, "extremes", [edge], smooth=False, entrywise=name in TINY)
     case(name, "kinks", [corners], smooth=False)
     case(name, "scalar", [normal()])
 case("leaky_relu", "slope", [x], negative_slope=0.3)
@@ -28,7 +29,7 @@ case("celu", "alpha, extremes", [edge], alpha=0.4, smooth=False)
 case("gelu", "tanh", [x], approximate="tanh")
 case("gelu", "tanh, extremes", [edge], approximate="tanh")
 case("softplus", "beta and threshold", [3 * x], beta=2.0, threshold=1.0)
-case("softplus", "far below a far threshold", [500 * x], threshold=1e4)
+case("softplus", "far below a far threshold", [500 * x], threshold=1e4, entrywise=True)
 case("hardtanh", "limits", [x], min_val=0.0, max_val=0.5)
 case("hardtanh", "limits, kinks", [kinks], min_val=0.5, max_val=2.0, smooth=False)
 case("hardtanh", "equal limits", [kinks], min_val=1.0, max_val=1.0, smooth=False)
@@ -53,6 +54,6 @@ case("rrelu", "evaluation, limits", [x], lower=0.2, upper=0.2)
 case("rrelu", "evaluation, extremes", [edge], smooth=False)
 case("glu", "last axis", [x])
 case("glu", "first axis", [normal(4, 3, 2)], dim=0)
-case("glu", "extremes", [edge])
+case("glu", "extremes", [edge], entrywise=True)
 case("glu", "halves of 1, batch 1", [normal(1, 2, 3)], dim=1)
 case("glu", "batch 0", [normal(0, 4)])

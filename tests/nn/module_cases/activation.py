@@ -7,11 +7,13 @@ from .table import module, normal, positive
 CORNERS = np.array([-6.0, -3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0, 6.0])  # where one of them has a kink
 FAR = np.array([-1e4, -50.0, -19.0, 0.7, 19.0, 21.0, 50.0, 1e4])
 
+TINY = ["Sigmoid", "LogSigmoid", "Tanh", "SiLU", "Mish", "Softplus", "GELU"]  # whose slopes are, far out
+
 
 def cases(name, *options):
     """An activation with its defaults: images, its kinks, far out, nothing; and with each of these options."""
     for id, input in [("images", normal(2, 3, 2, 2)), ("kinks", CORNERS), ("far out", FAR), ("empty", normal(0, 3))]:
-        module(name, id, lambda lib: getattr(lib.nn, name)(), [input])
+        module(name, id, lambda lib: getattr(lib.nn, name)(), [input], entrywise=id == "far out" and name in TINY)
     for given in options:
         id = ", ".join(f"{k}={v}" for k, v in given.items())
         module(name, id, lambda lib, given=given: getattr(lib.nn, name)(**given), [np.concatenate([CORNERS, normal(5)])])
@@ -52,4 +54,4 @@ module("RReLU", "nothing below 0", lambda lib: lib.nn.RReLU(), [positive(3, 4)])
 module("GLU", "last axis", lambda lib: lib.nn.GLU(), [normal(3, 4)])
 module("GLU", "first axis", lambda lib: lib.nn.GLU(0), [normal(4, 3)])
 module("GLU", "channels of images", lambda lib: lib.nn.GLU(dim=1), [normal(2, 4, 2, 3)])
-module("GLU", "far out", lambda lib: lib.nn.GLU(), [np.outer([1.0, -1.0], FAR)])
+module("GLU", "far out", lambda lib: lib.nn.GLU(), [np.outer([1.0, -1.0], FAR)], entrywise=True)

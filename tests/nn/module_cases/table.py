@@ -31,14 +31,15 @@ class Case(NamedTuple):
     modes: tuple[str, ...]  # "train", "eval"
     keep: bool  # whether parameters and buffers stay as the module starts them, instead of random
     parity: bool  # whether PyTorch has it
+    entrywise: bool  # whether tiny numbers of the gradient are right as well, and are compared each for itself
 
 
 CASES: list[Case] = []
 
 
-def module(name, id, make, inputs, *, kwargs=None, modes=("train", "eval"), keep=False, parity=True):
+def module(name, id, make, inputs, *, kwargs=None, modes=("train", "eval"), keep=False, parity=True, entrywise=False):
     """A case. `modes=("eval",)` where training is random; it is run in one of the modes where the module does the same in both."""
-    CASES.append(Case(name, f"{name}: {id}", make, tuple(inputs), kwargs or {}, modes, keep, parity))
+    CASES.append(Case(name, f"{name}: {id}", make, tuple(inputs), kwargs or {}, modes, keep, parity, entrywise))
 
 
 def normal(*shape, seed=0):
