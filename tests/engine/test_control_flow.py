@@ -103,6 +103,14 @@ CASES = {
         lambda x: lax.scan(lambda c, a: ((c[1], c[0] * a, c[2] * c[1]), None), (1.0, 2.0, 3.0), x)[0],
         [arrays((4,))],
     ),
+    "a scan of which some outputs depend on its constants alone": (
+        lambda w, x: lax.scan(lambda c, a: (c * a, (jnp.sin(w) * 2, a * w, w)), jnp.ones(()), x),
+        [arrays(()), arrays((4,))],
+    ),
+    "a scan of which all outputs depend on its constants alone": (
+        lambda w: lax.scan(lambda c, _: (c, jnp.sin(w) * 2), None, None, length=3)[1],
+        [arrays((2,))],
+    ),
     "cond": (lambda x, y: lax.cond(x[0] > 0, lambda a, b: jnp.sin(a) * b, lambda a, b: a * 2 + 0 * b, x, y), arrays((3,), (3,))),
     "switch in a scan": (
         lambda x: lax.scan(lambda c, i: (lax.switch(i % 3, [jnp.sin, lambda a: a * a, lambda a: a * x], c), c), x, jnp.arange(5)),
@@ -261,3 +269,24 @@ def test_deltas_are_named_counted_and_stacked():
     np.testing.assert_allclose(result.deltas["square"][1], f(x) / h)
     np.testing.assert_allclose(result.deltas["step"], [h[1] * h[2], h[2], 1.0])
     np.testing.assert_allclose(result.grads, jax.grad(f)(x))
+
+
+def test_deltas_inside_a_cond():
+    def f(x):
+        y = lax.cond(x > 0, lambda x: bpjax.tag(x * 2.0, "inside") ** 2, lambda x: 5 * x, x)
+        return bpjax.tag(y, "after") * 3
+
+    for x, inside, grad in [(3.0, 36.0, 72.0), (-1.0, 0.0, 15.0)]:
+        for run in (bpjax.backprop(f), jax.jit(bpjax.backprop(f))):
+            result = run(x)
+            assert (float(result.deltas["inside"]), float(result.deltas["after"]), float(result.grads)) == (inside, 3.0, grad)
+
+
+def test_deltas_of_one_name_in_two_branches_inside_a_scan():
+    def f(x):
+        branches = [lambda c: bpjax.tag(c * 2.0, "branch"), lambda c: bpjax.tag(c * 3.0, "branch")]
+        return lax.scan(lambda c, i: (lax.switch(i, branches, c), None), x, jnp.array([0, 1]))[0]
+
+    result = bpjax.backprop(f)(1.0)
+    assert float(result.grads) == 6.0
+    assert sorted(d.tolist() for d in result.deltas["branch"]) == [[0.0, 1.0], [3.0, 0.0]]

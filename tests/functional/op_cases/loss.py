@@ -30,6 +30,8 @@ case("smooth_l1_loss", "beta 0", [np.array([1.0, -2.0, 0.0]), np.zeros(3)], beta
 case("smooth_l1_loss", "of integers", [a], f=lambda x: F.smooth_l1_loss(x, np.arange(16).reshape(4, 4)))
 case("poisson_nll_loss", "counts, full", [normal(5)], f=lambda x: F.poisson_nll_loss(x, np.arange(5), full=True))
 case("poisson_nll_loss", "edges", [np.zeros(4), np.array([0.0, 0.5, 1.0, 2.0])], full=True, log_input=False, smooth=False)
+near = np.linspace(1.0, 3.0, 9)
+case("poisson_nll_loss", "exp(x) near t", [near, np.exp(near) * (1 + 0.01 * normal(9))], narrow=True)
 case("gaussian_nll_loss", "a variance for each row, full", [a, b, positive(4)], full=True)
 case("gaussian_nll_loss", "spread", [normal(3, 2), normal(3, 1), positive(1, 2)], reduction="none")
 case("gaussian_nll_loss", "a variance of a number", [a, b], f=lambda x, t: F.gaussian_nll_loss(x, t, 0.5))

@@ -36,6 +36,8 @@ case("local_response_norm", "no values", [normal(0, 3, 2)], size=2)
 
 case("normalize", "euclidean", [x])
 case("normalize", "p 3, all axes", [normal(2, 3)], p=3, dim=None)
+for p in (inf, 0.5, -1.0, -inf):
+    case("normalize", f"p {p}", [x], p=p)
 case("normalize", "p 1, two axes, zeros", [x * (x > 0)], p=1, dim=(0, -1), smooth=False)
 case("normalize", "p 1/2, a row of zeros", [np.array([[2.0, -1.0, 0.0], [0.0, 0.0, 0.0]])], p=0.5, smooth=False)
 case("normalize", "p inf, ties", [np.array([[2.0, -2.0, 1.0], [0.0, 0.0, 0.0]])], p=inf, smooth=False)

@@ -15,6 +15,7 @@ class Case(NamedTuple):
     args: tuple  # float64 arrays (and the integers, closed over by f)
     first: bool = False  # the function's representative: it also goes through vmap, scan, second order, low precision
     smooth: bool = True  # no kink at these points
+    narrow: bool = False  # also goes through low precision
     entrywise: bool = False  # tiny numbers of the gradient are right as well, and are compared each for itself
 
 
@@ -39,10 +40,10 @@ CASES: list[Case] = []
 _seen: set = set()
 
 
-def case(op, id, args, *, smooth=True, entrywise=False, f=None, **options):
+def case(op, id, args, *, smooth=True, narrow=False, entrywise=False, f=None, **options):
     function = getattr(F, op)
     call = f or (lambda *a: function(*a, **options))
-    CASES.append(Case(op, f"{op}: {id}", call, tuple(args), op not in _seen, smooth, entrywise))
+    CASES.append(Case(op, f"{op}: {id}", call, tuple(args), op not in _seen, smooth, narrow or op not in _seen, entrywise))
     _seen.add(op)
 
 

@@ -12,6 +12,16 @@ for g, shape in [(2, (1, 4, 3, 3)), (3, (2, 6, 2)), (1, (1, 2, 2)), (2, (0, 4, 2
 image = normal(1, 2, 4, 4)
 case("interpolate", "bilinear", [image], size=(7, 3), mode="bilinear")
 case("interpolate", "nearest", [image], scale_factor=1.6)
+case("interpolate", "bicubic", [image], size=(3, 3), mode="bicubic")
+case("interpolate", "bicubic, scale", [image], scale_factor=1.2, mode="bicubic")
+case("interpolate", "bicubic, scale recomputed, corners", [image], scale_factor=1.6, mode="bicubic", align_corners=True,
+     recompute_scale_factor=True)  # fmt: skip
+case("interpolate", "nearest, smaller", [image], size=(3, 2))
+case("interpolate", "nearest-exact", [image], size=(7, 3), mode="nearest-exact")
+for corners in (False, True):
+    case("interpolate", f"linear, corners {corners}", [normal(1, 2, 4)], size=7, mode="linear", align_corners=corners)
+    case("interpolate", f"bilinear, scale, corners {corners}", [image], scale_factor=(1.7, 0.6), mode="bilinear", align_corners=corners)
+    case("interpolate", f"trilinear, corners {corners}", [normal(1, 1, 3, 4, 2)], size=(4, 3, 5), mode="trilinear", align_corners=corners)
 case("interpolate", "bicubic, antialias", [image], size=(3, 7), mode="bicubic", antialias=True)
 case("interpolate", "lanczos, antialias", [image], size=(2, 7), mode="lanczos", antialias=True)
 case("interpolate", "as it is", [image], size=4, mode="bilinear")
