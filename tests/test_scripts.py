@@ -167,3 +167,27 @@ def test_the_installed_package_is_found_beside_a_folder_of_its_name(tmp_path):
     command = [sys.executable, "-c", "import bpjax; print(bpjax.grad.__module__)"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.stdout.strip() == "bpjax.engine.derivatives", result.stderr
+
+
+SICK = {  # the command line; the line with which it ends
+    "watched": ("--gradient hand --watch 1 --lr 1e9", "hand: non-finite since step 3 in fc2: NaN or infinity first in the forward pass"),
+    "from the first step on": ("--gradient hand --watch 1 --lr 1e38", "hand: non-finite since step 1 in fc2"),
+    "not watched": ("--gradient auto --lr 1e9", "auto: non-finite: its loss since epoch 1"),
+    "recurrent, trained twice": ("--model rnn --watch 2 --optimizer momentum --lr 1e38", "auto: non-finite: its loss since epoch 1"),
+}
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_a_training_that_diverges_ends_with_a_verdict_and_valid_files(name, tmp_path, capsys):
+    line, words = SICK[name]
+    assert train.main(train.options([*line.split(), "--epochs", "2", "--out", str(tmp_path)])) == 1
+    assert words in capsys.readouterr().err.splitlines()[-1]
+    rows = [json.loads(line, parse_constant=pytest.fail) for file in tmp_path.glob("*.jsonl") for line in file.read_text().splitlines()]
+    assert any(row["loss"] is None for row in rows)
+    wanted = {"curves.png", "metrics.jsonl"} | ({"health.jsonl", "health.png", "tensorboard"} if "watch" in line else set())
+    assert wanted < {p.name for p in tmp_path.iterdir()}
+
+
+def test_a_healthy_training_ends_with_status_0(tmp_path, capsys):
+    assert train.main(train.options(["--gradient", "hand", "--epochs", "1", "--out", str(tmp_path)])) == 0
+    assert "non-finite" not in capsys.readouterr().err

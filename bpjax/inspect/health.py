@@ -150,7 +150,7 @@ class _Probe(Hook):
     def observe(self, record, dys, dxs) -> dict | None:
         place = self._place(record.eqn)
         if place:
-            seen = {"norm": _squared(dys[0])}
+            seen = {"norm": _norm(dys[0])}
             if record.eqn.params["name"] in self.counted:
                 seen["forward"] = record.saved[1]
             if place.kind == "output":
@@ -184,19 +184,21 @@ class _Probe(Hook):
     def health(self, findings, value, params, grads, others) -> Health:
         """Everything that was seen, added up by module."""
         order = self.modules.order
-        sums = {module: dict.fromkeys(_SUMS, 0.0) for module in order}
+        sums: dict[str, dict[str, list]] = {module: {kind: [] for kind in _SUMS} for module in order}
         for finding in findings:
             place = self._place(finding.record.eqn)
             for kind, part in finding.value.items():
-                sums[place.module if place else self.home(finding.record.eqn)][f"{place.kind} {kind}" if place else kind] += jnp.sum(part)
+                seen = sums[place.module if place else self.home(finding.record.eqn)]
+                seen[f"{place.kind} {kind}" if place else kind].append(part)
 
         def column(kind):
-            return jnp.stack(_alike([sums[m][kind] for m in order])) if order else jnp.zeros(0)
+            total = _norm_of_all if kind.endswith("norm") else _sum_of_all
+            return jnp.stack(_alike([total(sums[m][kind]) for m in order])) if order else jnp.zeros(0)
 
         gradient = _norms(grads)
         bad = [jnp.where(jnp.isfinite(n), 0.0, 1.0) for n in gradient]
         of_module = [sum((b for b, name in zip(bad, self.parameters) if owner_of(name) == m), jnp.zeros(())) for m in order]
-        delta = jnp.sqrt(column("output norm"))
+        delta = column("output norm")
         leaves = [x for x in jax.tree.leaves(others) if jaxprs.is_floating(x)]
         return Health(
             modules=tuple(order),
@@ -204,13 +206,13 @@ class _Probe(Hook):
             sizes=tuple(math.prod(shape) for shape in self.every_shape),
             value=_wide(jnp.asarray(value)),
             delta=delta,
-            incoming=jnp.where(jnp.array([m in self.handing_on for m in order], bool), jnp.sqrt(column("exit norm")), delta),
-            outgoing=jnp.sqrt(column("entry norm")),
+            incoming=jnp.where(jnp.array([m in self.handing_on for m in order], bool), column("exit norm"), delta),
+            outgoing=column("entry norm"),
             dead=column("dead") / column("units"),
             saturated=column("flat") / column("values"),
             nonfinite_forward=column("output forward") + column("exit forward"),
             nonfinite_backward=column("output backward") + (jnp.stack(of_module) if order else 0.0),
-            nonfinite_input=sum((_nonfinite(x, _squared(x)) for x in leaves), jnp.zeros(())),
+            nonfinite_input=sum((_nonfinite(x, jnp.sum(_wide(x))) for x in leaves), jnp.zeros(())),
             weight=_norms(params),
             gradient=gradient,
             update=jnp.full(len(self.parameters), jnp.nan),
@@ -247,8 +249,28 @@ def _alike(numbers: Sequence[Any]) -> list[jax.Array]:
     return [jnp.asarray(x, jnp.result_type(jnp.float32, *numbers)) for x in numbers]
 
 
-def _squared(x) -> jax.Array:
-    return jnp.sum(jnp.square(_wide(x)))
+def _norm(x) -> jax.Array:
+    """The L2 norm. Where the squares overflow or underflow and x does not, it is taken of x over its largest."""
+    x = _wide(x)
+    squared = jnp.sum(jnp.square(x))
+
+    def scaled():
+        largest = jnp.max(jnp.abs(x), initial=0)
+        can_divide = (largest > 0) & jnp.isfinite(largest)
+        unit = jnp.where(can_divide, largest, 1)
+        return jnp.where(can_divide, unit * jnp.sqrt(jnp.sum(jnp.square(x / unit))), largest)
+
+    limits = jnp.finfo(x.dtype)
+    return lax.cond((squared > limits.tiny / limits.eps) & (squared <= limits.max), lambda: jnp.sqrt(squared), scaled)
+
+
+def _norm_of_all(parts: Sequence[Any]) -> jax.Array:
+    """Of norms that were met one after the other, each stacked over the steps of a scan, the norm of all."""
+    return _norm(jnp.concatenate([part.ravel() for part in _alike(parts)])) if parts else jnp.zeros(())
+
+
+def _sum_of_all(parts: Sequence[Any]) -> jax.Array:
+    return sum((jnp.sum(part) for part in parts), jnp.zeros(()))
 
 
 def _nonfinite(x, total) -> jax.Array:
@@ -258,7 +280,7 @@ def _nonfinite(x, total) -> jax.Array:
 
 def _norms(tree) -> jax.Array:
     leaves = jax.tree.leaves(tree)
-    return jnp.stack(_alike([jnp.sqrt(_squared(leaf)) for leaf in leaves])) if leaves else jnp.zeros(0)
+    return jnp.stack(_alike([_norm(leaf) for leaf in leaves])) if leaves else jnp.zeros(0)
 
 
 def _sketches(tree) -> jax.Array:

@@ -77,21 +77,23 @@ class Monitor:
         """One line for each step: its loss, and for each module every statistic (null where there is none)."""
         with open(file, "w", encoding="utf-8") as out:
             for step, values in self._rows():
-                print(json.dumps({"step": step, **values}), file=out)
+                print(json.dumps({"step": step, **values}, allow_nan=False), file=out)
 
     def write_tensorboard(self, folder: str | Path) -> None:
-        """Scalars `gain/fc1`, ... for TensorBoard, by tensorboardX."""
+        """Scalars `gain/fc1`, ... for TensorBoard, by tensorboardX; what is not finite is left out."""
         from tensorboardX import SummaryWriter
 
         with SummaryWriter(str(folder)) as writer:
             for step, values in self._rows():
-                writer.add_scalar("loss", values["loss"], step)
+                if values["loss"] is not None:
+                    writer.add_scalar("loss", values["loss"], step)
                 for module, statistics in values["modules"].items():
                     for name, value in statistics.items():
                         if value is not None:
                             writer.add_scalar(f"{name}/{module}", value, step)
             for step, loss in self.validation:
-                writer.add_scalar("validation_loss", loss, step)
+                if np.isfinite(loss):
+                    writer.add_scalar("validation_loss", loss, step)
 
     def _rows(self):
         """(step, {"loss", "modules": {module: {statistic: number or None}}}) of every step."""

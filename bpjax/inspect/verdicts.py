@@ -291,6 +291,8 @@ def _overfitting(steps, s, validation, t):
     if len(validation) < 2:
         return
     at, losses = np.array([step for step, _ in validation]), np.array([loss for _, loss in validation], np.float64)
+    if np.isnan(losses[-1]) or not np.isfinite(losses).any():
+        return
     best = int(np.nanargmin(losses))
 
     def trained(step):  # the training loss, smoothed, up to a step

@@ -433,3 +433,15 @@ def test_watching_runs_no_second_forward_pass(name):
     off = count(jax.make_jaxpr(bpjax.value_and_grad(value))(params, images()))
     assert count(jax.make_jaxpr(inspect.health(value))(params, images())) == off
     assert sum(off.values())
+
+
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30], ids=["squares underflow", "moderate", "squares overflow"])
+def test_norms_hold_where_squares_do_not(size):
+    params = {"a": {"w": jnp.full((2, 2), size)}, "b": {"w": jnp.ones(2)}}
+    found = jax.jit(lambda p: inspect.health(lambda p: size * jnp.sum(jnp.ones((1, 2)) @ (p["a"]["w"] / size) @ p["b"]["w"]))(p).health)(
+        params
+    )
+    np.testing.assert_allclose(found.weight, [2 * size, np.sqrt(2)], rtol=1e-5)
+    np.testing.assert_allclose(found.gradient, [2.0, np.sqrt(8) * size], rtol=1e-5)
+    np.testing.assert_allclose(found.delta, [np.sqrt(2) * size, size], rtol=1e-5)
+    assert inspect.first_nonfinite(found) is None

@@ -172,3 +172,30 @@ def test_a_function_in_which_no_data_meets_a_parameter_has_an_empty_table(tmp_pa
     monitor.record(inspect.health(lambda p: jnp.sum(p["a"]["w"] ** 2))({"a": {"w": jnp.ones(3)}}).health)
     monitor.draw(tmp_path / "health.png")
     assert len(monitor.table().splitlines()) == 2 and not monitor.verdicts()
+
+
+def ends(*losses):
+    """The health of a step of which the loss, and with it every delta, is each of these in turn."""
+    params, monitor = {"a": {"w": jnp.eye(2)}, "b": {"w": jnp.ones(2)}}, Monitor()
+    for loss in losses:
+        scaled = inspect.health(lambda p, scale=loss: scale * jnp.sum(jnp.ones((1, 2)) @ p["a"]["w"] @ p["b"]["w"] / 2))
+        monitor.record(scaled(params).health)
+        monitor.record_validation(loss)
+    return monitor
+
+
+@pytest.mark.parametrize(
+    "losses", [[jnp.nan], [jnp.nan] * 9, [jnp.inf, -jnp.inf] * 3, [1.0] * 6 + [jnp.nan], [jnp.nan, 1.0], [1e38, jnp.inf]]
+)
+def test_a_training_that_is_not_finite_is_told_and_written(losses, tmp_path):
+    monitor, at = ends(*losses), next(i for i, loss in enumerate(losses) if not np.isfinite(loss))
+    assert [(v.kind, v.since) for v in monitor.verdicts()] == [("non-finite", at)]
+    assert "non-finite" in monitor.table()
+    monitor.write_json_lines(tmp_path / "health.jsonl")
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in (tmp_path / "health.jsonl").read_text().splitlines()]
+    assert [row["loss"] is None for row in rows] == [not np.isfinite(loss) for loss in losses]
+    monitor.write_tensorboard(tmp_path / "board")
+    (file,) = (tmp_path / "board").iterdir()
+    assert all(np.isfinite(value) for value in scalars(file).values())
+    monitor.draw(tmp_path / "health.png")
+    assert (tmp_path / "health.png").stat().st_size > 1000
