@@ -29,7 +29,7 @@ _FLAT = 0.08  # of its steepest slope: a sigmoid's output beyond 0.98, a tanh's 
     meta_fields=["modules", "parameters", "sizes"],
     data_fields=[
         "value", "delta", "incoming", "outgoing", "dead", "saturated", "nonfinite_forward", "nonfinite_backward",
-        "nonfinite_input", "weight", "gradient", "update", "sketch",
+        "nonfinite_input", "weight", "gradient", "update", "sketch", "alignment",
     ],
 )  # fmt: skip
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Health:
         nonfinite_input: how many stand in the arguments that are not differentiated, ().
         weight, gradient, update: norms of each parameter, of its gradient and of its last change, (P,); update is NaN unless given.
         sketch: sums over eight parts of each gradient, (P, 8): the same direction for `noisy gradient` to compare from step to step.
+        alignment: cosine of the angle between each parameter's gradient and its last change, (P,): -1 straight down; NaN unless given.
     """
 
     modules: tuple[str, ...]
@@ -70,15 +71,17 @@ class Health:
     gradient: jax.Array
     update: jax.Array
     sketch: jax.Array
+    alignment: jax.Array | float = math.nan
 
     @property
     def gain(self):
         """outgoing / incoming: how much of a delta the module passes on."""
         return self.outgoing / self.incoming
 
-    def with_updates(self, updates: Any) -> "Health":
-        """The same with the norms of an optimizer's updates, a tree like the parameters."""
-        return dataclasses.replace(self, update=_norms(updates))
+    def with_updates(self, updates: Any, grads: Any = None) -> "Health":
+        """The same with the norms of an optimizer's updates, a tree like the parameters; given the gradients too, with `alignment`."""
+        known = {} if grads is None else {"alignment": _cosines(updates, grads)}
+        return dataclasses.replace(self, update=_norms(updates), **known)
 
 
 class Healthy(NamedTuple):
@@ -217,6 +220,7 @@ class _Probe(Hook):
             gradient=gradient,
             update=jnp.full(len(self.parameters), jnp.nan),
             sketch=_sketches(grads),
+            alignment=jnp.full(len(self.parameters), jnp.nan),
         )
 
 
@@ -281,6 +285,17 @@ def _nonfinite(x, total) -> jax.Array:
 def _norms(tree) -> jax.Array:
     leaves = jax.tree.leaves(tree)
     return jnp.stack(_alike([_norm(leaf) for leaf in leaves])) if leaves else jnp.zeros(0)
+
+
+def _cosines(tree, other) -> jax.Array:
+    """Of the angles between the leaves of two trees; NaN where one is zero."""
+
+    def cosine(x, y):
+        x, y = _wide(x), _wide(y)
+        return jnp.sum(x / _norm(x) * (y / _norm(y)))
+
+    cosines = jax.tree.leaves(jax.tree.map(cosine, tree, other))
+    return jnp.stack(_alike(cosines)) if cosines else jnp.zeros(0)
 
 
 def _sketches(tree) -> jax.Array:

@@ -34,6 +34,9 @@ class Thresholds:
         noise_progress: share of the loss that the second half of that window must gain, else the noise is to blame.
         noise_gained: a loss that has fallen by this share since the beginning is excused: the noise did not keep it from learning.
         noise_spread: how far the loss must swing in that window, as standard deviation over mean: on a plateau it does not.
+        uphill: cosine of a module's update with its gradient above which it goes up; steepest descent has -1, momentum swings around it.
+        uphill_window: steps over which an update that goes up now must have gone up on the whole: what has momentum comes down again.
+        diverging: times its lowest, as means over `patience` steps, that the loss may reach, where it is also above all of its first ones.
         overfitting: share by which the validation loss rises above its lowest, while the training loss falls.
         weight_floor: root mean square below which weights count as this large in a ratio: those that start at zero. Usual for 400 inputs.
     """
@@ -53,6 +56,9 @@ class Thresholds:
     noise_progress: float = 0.02
     noise_gained: float = 0.1
     noise_spread: float = 0.15
+    uphill: float = 0.1
+    uphill_window: int = 50
+    diverging: float = 3.0
     overfitting: float = 0.1
     weight_floor: float = 0.05
 
@@ -80,6 +86,8 @@ ADVICE = {
     "saturated": "Usual: a smaller initial scale, normalised inputs, normalisation before the activation, ReLU.",
     "update too small": "Usual: a higher learning rate, an adaptive optimizer, a look at what is frozen.",
     "update too large": "Usual: a lower learning rate, warm-up, gradient clipping.",
+    "update goes up the gradient": "Usual: the sign of the update or of the loss (to maximise, negate the loss), a negative learning rate.",
+    "diverging": "Usual: a lower learning rate, warm-up, gradient clipping, another look at the sign of the loss and of the update.",
     "unchanged tensor": "Usual: a stop_gradient, a module that the loss does not reach, dead units before it, a frozen optimizer.",
     "noisy gradient": "Usual: a larger batch, a lower learning rate, momentum, a look at the labels.",
     "overfitting": "Usual: early stopping, weight decay, dropout, more data, a smaller model.",
@@ -95,16 +103,29 @@ def verdicts(
     steps = np.array([step for step, _ in history])
     series = Series([h for _, h in history], thresholds)
     found = [*_nonfinite(steps, series)]
-    if not found:  # after a NaN nothing else can be read
+    if found:  # after a NaN nothing else can be read; what led to it can
+        before = [h for step, h in history if step < found[0].since]
+        patience = dataclasses.replace(thresholds, patience=min(thresholds.patience, len(before)))
+        found += _uphill(steps[: len(before)], Series(before, patience), patience) if before else []
+    else:
         found = [
             *_passing(steps, series, thresholds),
             *_units(steps, series, thresholds),
             *_updates(steps, series, thresholds),
             *_unchanged(steps, series, thresholds),
             *_noise(steps, series, thresholds),
+            *_diverging(steps, series, thresholds),
         ]
+        found = _but_uphill(found)
     found = _together(found)
     return [*found, *_overfitting(steps, series, validation, thresholds)]
+
+
+def _but_uphill(found: Sequence[Verdict]) -> list[Verdict]:
+    """Without what would advise a lower learning rate for an update that goes up the gradient."""
+    kind, large = "update goes up the gradient", ("update too large", "noisy gradient")
+    uphill = {v.module for v in found if v.kind == kind}
+    return [v for v in found if not (v.kind in large and v.module in uphill or v.kind == "diverging" and uphill)]
 
 
 def _together(found: Sequence[Verdict]) -> list[Verdict]:
@@ -137,6 +158,12 @@ class Series:
             self.relative_gradient = self.of_modules(self.gradient) / self.weights
             self.relative_update = self.of_modules(self.update) / self.weights
             self.reaches = self.delta / self.delta[:, -1:]
+            self.ascent = self._ascent()
+
+    def _ascent(self):
+        """Inner product of each module's update and gradient, (T, M): the change of the loss by the update, to first order."""
+        each = np.nan_to_num(np.broadcast_to(self.alignment.reshape(len(self.update), -1), self.update.shape) * self.update * self.gradient)
+        return np.stack([each[:, k].sum(1) for k in self.of], 1) if self.of else np.zeros((len(each), 0))
 
     def of_modules(self, of_parameters):
         norms = [np.sqrt(np.sum(of_parameters[:, k] ** 2, 1)) for k in self.of]
@@ -245,6 +272,7 @@ def _updates(steps, s, t):
         gradient = s.of_modules(s.gradient)
         finished = gradient < t.finished * np.fmax.accumulate(gradient)
         usual = np.exp(_trailing(np.log(s.relative_update), t.patience))
+    yield from _uphill(steps, s, t)
     for m, module in enumerate(s.modules):
         ratio = s.relative_update[:, m]
         small = (ratio < t.update_small) & (ratio > 0) & ~finished[:, m]
@@ -252,6 +280,31 @@ def _updates(steps, s, t):
             since = _since(steps, holds, t.patience)
             if since is not None:
                 yield Verdict(kind, module, since, f"the update is {ratio[-1]:.1e} of the weights", ADVICE[kind])
+
+
+def _uphill(steps, s, t):
+    """Updates that have gone up the gradient, at each of the last steps and on the whole."""
+    gradient, update = s.of_modules(s.gradient), s.of_modules(s.update)
+    with np.errstate(all="ignore"):
+        cosine = s.ascent / (gradient * update)
+        has_done_its_work = (gradient < t.finished * np.fmax.accumulate(gradient)) & (s.value < s.value[0])[:, None]
+        rises = s.ascent[-t.uphill_window :].sum(0) > 0
+    for m, module in enumerate(s.modules):
+        since = _since(steps, (cosine[:, m] > t.uphill) & ~has_done_its_work[:, m], t.patience)
+        if since is not None and rises[m]:
+            evidence = f"the inner product of its update and its gradient is positive, their cosine {cosine[-1, m]:.2f}"
+            yield Verdict("update goes up the gradient", module, since, evidence, ADVICE["update goes up the gradient"])
+
+
+def _diverging(steps, s, t):
+    n = t.patience
+    if len(steps) < 2 * n:
+        return
+    means = np.array([s.value[i : i + n].mean() for i in range(len(steps) - n + 1)])
+    low = int(np.argmin(means))
+    if means[-1] - means[low] > (t.diverging - 1) * abs(means[low]) and s.value[-n:].min() > s.value[:n].max():
+        evidence = f"the loss rose from {means[low]:.3g} to {means[-1]:.3g}, above all of its first values"
+        yield Verdict("diverging", "", int(steps[low + n - 1]), evidence, ADVICE["diverging"])
 
 
 def _trailing(x, n):

@@ -171,7 +171,7 @@ def _step(loss: Callable, optimizer: optax.GradientTransformation, gradient: Cal
         params = optax.apply_updates(state.params, updates)
         state = state.replace(params=params, buffers=buffers, opt_state=opt_state, step=state.step + 1)
         metrics = {"loss": value, **metrics}
-        return state, metrics | {"health": health.with_updates(updates)} if watch else metrics
+        return state, metrics | {"health": health.with_updates(updates, grads)} if watch else metrics
 
     return step
 

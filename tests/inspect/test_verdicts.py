@@ -7,11 +7,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from trainings import TRAININGS, is_named, train
 
 from bpjax import inspect
 from bpjax.inspect import Health, Thresholds, first_nonfinite, verdicts
+from bpjax.training import TrainState, run_steps
 
 # ---- planted trainings ----
 
@@ -53,7 +55,7 @@ FIELDS = ("delta", "incoming", "outgoing", "dead", "saturated", "nonfinite_forwa
 def health(t=0, modules=MODULES, **columns):
     """In good health, but for the given columns: numbers, or one for each module. The loss falls."""
     usual = dict.fromkeys(FIELDS, 1.0) | dict.fromkeys(("dead", "saturated", "nonfinite_forward", "nonfinite_backward"), 0.0)
-    usual |= {"weight": 10.0, "gradient": 1.0, "update": 0.01}
+    usual |= {"weight": 10.0, "gradient": 1.0, "update": 0.01, "alignment": -1.0}
     n = len(modules)
     values = {name: np.broadcast_to(np.asarray(columns.pop(name, value), np.float32), n) for name, value in usual.items()}
     values |= {"value": np.float32(0.9**t), "nonfinite_input": np.float32(0), "sketch": np.ones((n, 8), np.float32)} | columns
@@ -112,6 +114,21 @@ RULES = {  # the kind and the module; a history just past the threshold, and one
     "saturated": (("saturated", "a"), history(saturated=[0.61, np.nan, 0]), history(saturated=[0.59, np.nan, 0])),
     "update too small": (("update too small", "c"), history(update=[0.1, 0.1, 0.9e-5]), history(update=[0.1, 0.1, 1.1e-5])),
     "update too large": (("update too large", "b"), history(update=[0.1, 3.1, 0.1]), history(update=[0.1, 2.9, 0.1])),
+    "update goes up the gradient": (
+        ("update goes up the gradient", "b"),
+        history(alignment=[-1, 0.11, 0]),
+        history(alignment=[-1, 0.09, 0]),
+    ),
+    "update goes up the gradient, on the whole": (
+        ("update goes up the gradient", "c"),
+        [(t, health(t, alignment=[-1, -1, -1 if t < 24 else 1])) for t in range(49)],
+        [(t, health(t, alignment=[-1, -1, -1 if t < 26 else 1])) for t in range(49)],
+    ),
+    "diverging": (
+        ("diverging", ""),
+        [(t, health(value=np.float32(1.0 if t < 9 else 3.1))) for t in range(15)],
+        [(t, health(value=np.float32(1.0 if t < 9 else 2.9))) for t in range(15)],
+    ),
     "unchanged tensor": (("unchanged tensor", "b"), history(10, update=[1, 0, 1]), history(9, update=[1, 0, 1])),
     "unchanged tensor without updates": (
         ("unchanged tensor", "b"),
@@ -166,7 +183,7 @@ def test_a_validation_loss_that_rises_with_the_training_loss_is_no_overfitting()
 ONSETS = {
     "vanishing": {"delta": [1e-4, 1, 1]}, "exploding": {"gradient": [1e4, 1, 1]}, "dead ReLU": {"dead": [0, 1, 0]},
     "saturated": {"saturated": [1, 0, 0]}, "update too small": {"update": 1e-8}, "update too large": {"update": 1e16},
-    "unchanged tensor": {"update": 0},
+    "unchanged tensor": {"update": 0}, "update goes up the gradient": {"alignment": [1, -1, -1], "gradient": [9, 1, 1]},
 }  # fmt: skip
 
 
@@ -194,6 +211,7 @@ def test_a_training_that_recovered_is_not_accused(kind):
 CHANGED = {
     "vanishing": ("vanishing", 1e-5), "exploding": ("exploding", 1e5), "dead ReLU": ("dead", 1.0), "saturated": ("saturated", 1.0),
     "update too small": ("update_small", 1e-12), "update too large": ("update_large", 1e18), "unchanged tensor": ("unchanged", 30),
+    "update goes up the gradient": ("uphill", 1.1),
 }  # fmt: skip
 
 
@@ -244,10 +262,57 @@ def test_after_a_nan_nothing_else_is_said():
     assert [(v.kind, v.module, v.since) for v in verdicts(steps)] == [("non-finite", "b", 7)]
 
 
+def test_what_led_to_a_nan_is_said_beside_it():
+    steps = [(t, health(t, alignment=1.0, nonfinite_forward=[0, float(t >= 7), 0])) for t in range(9)]
+    assert [(v.kind, v.module, v.since) for v in verdicts(steps)] == [("non-finite", "b", 7), ("update goes up the gradient", "a", 0)]
+
+
+def test_an_update_that_goes_up_is_not_told_to_be_smaller():
+    steps = [(t, health(value=np.float32(2.0**t), alignment=[1, -1, -1], update=[9, 9, 0.1])) for t in range(20)]
+    found = {v.kind: (v.module, *v.also) for v in verdicts(steps)}
+    assert found == {"update goes up the gradient": ("a",), "update too large": ("b",)}
+
+
+def wrong_sign(optimizer, which=None):
+    """Updates of the optimizer with the other sign, of all modules or of some."""
+    flip = lambda path, u: -u if which is None or jax.tree_util.keystr(path).split("'")[1] in which else u
+    flipped = optax.stateless(lambda updates, params: jax.tree_util.tree_map_with_path(flip, updates))
+    return optax.chain(optimizer, flipped)
+
+
+UPHILL = {  # an optimizer of which the sign is wrong; the modules that are named; how many steps
+    "SGD": (wrong_sign(optax.sgd(2e-3)), ("a", "b", "c"), 12),
+    "SGD, until it is NaN": (wrong_sign(optax.sgd(0.1)), ("b", "c"), 60),
+    "momentum": (wrong_sign(optax.sgd(3e-4, momentum=0.9)), ("a", "b", "c"), 12),
+    "Adam, one module of three": (wrong_sign(optax.adam(1e-3), "b"), ("b",), 12),
+    "a negative learning rate": (optax.adamw(-1e-3), ("a", "b", "c"), 12),
+    "the right sign": (optax.sgd(0.01), (), 40),
+    "momentum that swings": (optax.sgd(1e-3, momentum=0.98), (), 150),
+}
+
+
+@pytest.mark.parametrize("name", UPHILL)
+def test_an_update_with_the_wrong_sign_is_named(name):
+    optimizer, modules, number = UPHILL[name]
+    square = lambda params, batch, *, buffers, rng, train: (10 * jnp.mean((chained(params, X) - TARGETS) ** 2), (buffers, {}))
+    state = TrainState(params=PARAMS, buffers={}, opt_state=optimizer.init(PARAMS), step=jnp.array(0), rng=jax.random.key(0))
+    monitor = inspect.Monitor()
+    monitor.record(run_steps(square, optimizer, watch=True)(jax.tree.map(jnp.copy, state), jnp.zeros(number))[1]["health"])
+    uphill = [(v.module, *v.also) for v in monitor.verdicts() if v.kind == "update goes up the gradient"]
+    assert uphill == ([modules] if modules else [])
+    if modules:
+        assert "update goes up the gradient" in monitor.table() and "update too large" not in monitor.table()
+
+
 # ---- where the first NaN arises ----
 
 PARAMS = {name: {"w": jnp.eye(4) + 0.1, "b": jnp.full(4, 0.1)} for name in MODULES}
 X = jnp.linspace(-1, 1, 12).reshape(3, 4)
+TARGETS = jnp.cos(5 * X)
+
+
+def chained(params, x):
+    return ((jnp.tanh(x @ params["a"]["w"] + params["a"]["b"])) @ params["b"]["w"] + params["b"]["b"]) @ params["c"]["w"] + params["c"]["b"]
 
 
 def net(special=None, end=jnp.mean):

@@ -24,6 +24,7 @@ from bpjax.program.modules import leaf_name
 from bpjax.training import TrainState, run_steps
 
 STEPS, CHUNK = 50, 5
+UPHILL = "update goes up the gradient"
 ACTIVATIONS = {"relu": F.relu, "leaky": F.leaky_relu, "tanh": F.tanh, "sigmoid": F.sigmoid, "gelu": F.gelu, "silu": F.silu}
 
 
@@ -627,6 +628,13 @@ SICK = [
     ("a residual net under Adam at 1", "update too large", "stem", lambda: own(residual(6), digits(), adam(1.0))),
     ("one layer's learning rate too high", "update too large", "fc3",
      lambda: own(mlp(5, "tanh"), digits(), adam(1e-3, {"fc3": 0.3}), gain=1.0)),
+    ("SGD with the wrong sign", UPHILL, "fc1", lambda: own(mlp(3), digits(), sgd(-0.02), gain=1.4)),
+    ("momentum with the wrong sign", UPHILL, "fc2", lambda: own(mlp(4, "gelu"), digits(), sgd(-0.001, momentum=0.9), gain=1.4)),
+    ("Adam with the wrong sign in one layer", UPHILL, "fc3",
+     lambda: own(mlp(5, "tanh"), digits(), adam(1e-3, {"fc3": -1e-3}), gain=1.0)),
+    ("a learning rate that turns negative", UPHILL, "first",
+     lambda: flax(FlaxMLP, digits(), sgd(np.where(np.arange(STEPS) < 15, 0.05, -0.05)))),
+    ("Adam at a rate that grows", "diverging", "", lambda: own(mlp(5, "tanh"), digits(), adam(np.geomspace(1e-3, 3, STEPS)), gain=1.0)),
     # ---- unchanged ----
     ("stop_gradient on one layer's parameters", "unchanged tensor", "b",
      lambda: plain_run(plain(deep(3)), frozen_second, digits(), adam(1e-3))),
