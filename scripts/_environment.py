@@ -16,7 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 IS_NEWEST = os.environ.get("BPJAX_NEWEST") == "1"
 VENV = ROOT / (".venv-newest" if IS_NEWEST else ".venv")
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-ACCELERATORS = ("cuda12", "cuda13", "tpu")
+ACCELERATORS = {  # and what each brings at least
+    "cuda12": ("jax-cuda12-plugin", "jax-cuda12-pjrt"),
+    "cuda13": ("jax-cuda13-plugin", "jax-cuda13-pjrt"),
+    "tpu": ("libtpu",),
+}
 
 
 def enter(*extras):
@@ -28,7 +32,11 @@ def enter(*extras):
     missing = [e for e in extras if not PYTHON.exists() or not stamps[e].exists() or stamps[e].read_text() != wanted[e]]
     if missing:
         _make()
-        _install(missing)
+        _install([extra for extra in missing if extra not in ACCELERATORS])
+        for extra in [extra for extra in missing if extra in ACCELERATORS]:
+            before = _distributions()
+            _install([extra])
+            _note("brought", extra).write_text("\n".join(sorted(_distributions() - before)))
         for extra in missing:
             stamps[extra].write_text(wanted[extra])
     if Path(sys.prefix).resolve() != VENV.resolve():
@@ -37,6 +45,34 @@ def enter(*extras):
             sys.exit(subprocess.call(command))
         sys.stdout.flush()
         os.execv(command[0], command)
+
+
+def found(accelerator):
+    """Remember that JAX has found this accelerator here."""
+    _note("found", accelerator).touch()
+
+
+def withdraw(accelerator):
+    """Uninstall what an accelerator brought of which JAX finds none here, or its library would have its say in every later run.
+
+    One that was found before stays: it may only be busy.
+    """
+    installed, brought = VENV / ("installed-" + accelerator), _note("brought", accelerator)
+    if not installed.exists() or _note("found", accelerator).exists():
+        return
+    names = brought.read_text().split() if brought.exists() else ACCELERATORS[accelerator]
+    _uninstall(names)
+    installed.unlink()
+    brought.unlink(missing_ok=True)
+
+
+def interruptible(main, *arguments):
+    """What main returns, for sys.exit; after Ctrl-C one word, and the status that a shell gives for it."""
+    try:
+        return main(*arguments)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
 
 
 def newest():
@@ -84,16 +120,35 @@ def _make():
     venv.create(VENV, with_pip=True, clear=True)
 
 
+def _note(what, extra):
+    return VENV / (what + "-" + extra)
+
+
+def _pip(*arguments, **options):
+    return subprocess.run([str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments], **options)
+
+
+def _distributions():
+    """The names of what is installed."""
+    listed = _pip("list", "--format=freeze", stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout
+    return {line.split("==")[0] for line in listed.splitlines()}
+
+
+def _uninstall(names):
+    if names:
+        _pip("uninstall", "--yes", *names)
+
+
 def _install(extras):
+    if not extras:
+        return
     print("installing pinned versions for: {} (once, takes a minute or more)".format(", ".join(extras)), flush=True)
-    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--quiet"]
     for other in ("cuda12", "cuda13"):  # two CUDA plugins in one environment do not load
         if any(e in ACCELERATORS for e in extras) and other not in extras and (VENV / ("installed-" + other)).exists():
-            subprocess.call([*pip, "uninstall", "--yes", "jax-{}-plugin".format(other), "jax-{}-pjrt".format(other)])
+            _uninstall(ACCELERATORS[other])
             (VENV / ("installed-" + other)).unlink()
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as pinned:
         pinned.write(_constraints())
         pinned.flush()
-        command = [*pip, "install", "-c", pinned.name, "-e", "{}[{}]".format(ROOT, ",".join(extras))]
-        if subprocess.call(command) != 0:
+        if _pip("install", "-c", pinned.name, "-e", "{}[{}]".format(ROOT, ",".join(extras))).returncode != 0:
             stop("the installation failed; pip says why above")
