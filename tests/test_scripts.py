@@ -4,10 +4,13 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import _environment
 import numpy as np
 import pytest
 
@@ -92,6 +95,81 @@ def test_an_output_folder_that_cannot_be_made_is_told_before_training(tmp_path, 
     with pytest.raises(SystemExit):
         train.main(train.options(["--out", str(tmp_path / "file" / "folder")]))
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_metric_that_is_not_finite_is_null():
+    row = {"epoch": 3, "loss": float("nan"), "train_accuracy": float("-inf"), "test_accuracy": 0.25, "model": "mlp"}
+    assert json.loads(train.as_json(row)) == {**row, "loss": None, "train_accuracy": None}
+
+
+def test_the_metrics_of_a_run_that_diverges_are_json(tmp_path):
+    def no_constant(name):
+        raise AssertionError(f"{name} is not JSON")
+
+    train.main(train.options(["--gradient", "hand", "--epochs", "2", "--lr", "1e30", "--out", str(tmp_path)]))
+    rows = [json.loads(line, parse_constant=no_constant) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["loss"] for row in rows] == [None, None]
+
+
+def test_a_run_takes_the_place_of_an_earlier_one_and_says_so(tmp_path, capsys):
+    (tmp_path / "tensorboard").mkdir()
+    for file in ("metrics.jsonl", "params-auto.npz", "health.jsonl", "tensorboard/events.out.tfevents.1", "notes.txt"):
+        (tmp_path / file).write_text("old")
+    train.main(train.options(["--gradient", "hand", "--epochs", "1", "--out", str(tmp_path)]))
+    told = (
+        "holds an earlier run, which this one replaces: health.jsonl, metrics.jsonl, params-auto.npz, tensorboard/events.out.tfevents.1\n"
+    )
+    assert told in capsys.readouterr().out
+    assert {p.name for p in tmp_path.iterdir()} == {"curves.png", "metrics.jsonl", "params-hand.npz", "tensorboard", "notes.txt"}
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1 and not any((tmp_path / "tensorboard").iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files are locked by fcntl")
+def test_two_runs_at_once_do_not_write_into_one_folder(tmp_path, capsys):
+    with train.claim(tmp_path) as first:
+        print("the first run's", file=first, flush=True)
+        with pytest.raises(SystemExit) as stopped:
+            train.main(train.options(["--gradient", "hand", "--epochs", "1", "--out", str(tmp_path)]))
+    assert stopped.value.code == 2 and "another run is writing to" in capsys.readouterr().err
+    assert (tmp_path / "metrics.jsonl").read_text() == "the first run's\n"
+
+
+INTERRUPTED = """
+import os, runpy, signal, sys
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+import _environment
+_environment.enter = lambda *extras: None
+if sys.argv.pop(2) == "at once":
+    import bpjax.training
+    bpjax.training.create_state = lambda *arguments: os.kill(os.getpid(), signal.SIGINT)
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def started(when, folder):
+    command = [sys.executable, "-c", INTERRUPTED, str(ROOT / "scripts" / "train"), when, "--epochs", "100000", "--out", str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT")
+def test_ctrl_c_writes_the_parameters_that_there_are(tmp_path):
+    process = started("after an epoch", tmp_path)
+    while process.poll() is None and not ((tmp_path / "metrics.jsonl").exists() and (tmp_path / "metrics.jsonl").read_text()):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate()
+    assert process.returncode == 130 and error.endswith("stopped\n") and "Traceback" not in error, error
+    assert "params-hand.npz" in out and set(np.load(tmp_path / "params-hand.npz")) == {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"}
+    assert all(json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT")
+def test_ctrl_c_before_the_first_epoch_is_done_leaves_nothing(tmp_path):
+    process = started("at once", tmp_path)
+    _, error = process.communicate()
+    assert process.returncode == 130 and error.endswith("no epoch was finished: there is nothing to write\nstopped\n"), error
+    assert not any(tmp_path.iterdir())
 
 
 compare, explain = load("compare_gradients"), load("explain")
@@ -191,3 +269,66 @@ def test_a_training_that_diverges_ends_with_a_verdict_and_valid_files(name, tmp_
 def test_a_healthy_training_ends_with_status_0(tmp_path, capsys):
     assert train.main(train.options(["--gradient", "hand", "--epochs", "1", "--out", str(tmp_path)])) == 0
     assert "non-finite" not in capsys.readouterr().err
+
+
+@pytest.fixture
+def venv(tmp_path, monkeypatch):
+    """A folder that stands for .venv with a plain pip: what is installed, and what each extra of an accelerator brings."""
+    installed, brings = {"pip", "requests"}, {"tpu": {"libtpu", "requests", "tqdm"}, "cuda12": {"jax-cuda12-plugin", "nvidia-cublas"}}
+
+    def pip(command, *arguments, **options):
+        if command == "uninstall":
+            installed.difference_update(arguments)
+        elif command == "install":
+            extra = arguments[-1].partition("[")[2].rstrip("]")
+            installed.update(brings.get(extra, {"jax"}))
+        return subprocess.CompletedProcess(arguments, 0, stdout="".join(f"{name}==1\n" for name in sorted(installed)))
+
+    monkeypatch.setattr(_environment, "_pip", pip)
+    monkeypatch.setattr(_environment, "_make", lambda: None)
+    monkeypatch.setattr(_environment, "VENV", tmp_path)
+    monkeypatch.setattr(_environment, "PYTHON", Path(sys.executable))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    return installed
+
+
+def without_device(script, accelerator, monkeypatch):
+    """What a script does where JAX finds no such device."""
+    import jax
+
+    def no_devices(*_):
+        raise RuntimeError("Unable to initialize backend")
+
+    monkeypatch.setattr(jax, "devices", no_devices)
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    with pytest.raises(SystemExit) as stopped:
+        train.choose_device(accelerator) if script == "train" else load("check_gpu").main(accelerator, 1)
+    assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize(("script", "accelerator"), [("train", "tpu"), ("train", "cuda12"), ("check_gpu", "cuda12")])
+def test_nothing_stays_behind_of_an_accelerator_that_is_not_there(script, accelerator, venv, tmp_path, monkeypatch):
+    _environment.enter("scripts")
+    before, files = set(venv), sorted(tmp_path.iterdir())
+    _environment.enter("scripts", accelerator)
+    assert venv > before
+    without_device(script, accelerator, monkeypatch)
+    assert venv == before and sorted(tmp_path.iterdir()) == files
+
+
+def test_an_accelerator_that_was_found_before_stays(venv, monkeypatch):
+    """It may be in use by another program."""
+    _environment.enter("scripts", "cuda12")
+    with monkeypatch.context() as m:
+        m.setenv("JAX_PLATFORMS", "cpu")
+        train.choose_device("cuda12")  # any device will do here
+    there = set(venv)
+    without_device("train", "cuda12", monkeypatch)
+    assert venv == there
+
+
+def test_what_was_installed_before_this_was_noted_goes_too(venv, tmp_path, monkeypatch):
+    _environment.enter("scripts", "tpu")
+    (tmp_path / "brought-tpu").unlink()
+    without_device("train", "tpu", monkeypatch)
+    assert "libtpu" not in venv and "requests" in venv and not (tmp_path / "installed-tpu").exists()
