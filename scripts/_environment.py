@@ -60,8 +60,7 @@ def withdraw(accelerator):
     installed, brought = VENV / ("installed-" + accelerator), _note("brought", accelerator)
     if not installed.exists() or _note("found", accelerator).exists():
         return
-    names = brought.read_text().split() if brought.exists() else ACCELERATORS[accelerator]
-    _uninstall(names)
+    _uninstall([*ACCELERATORS[accelerator], *(brought.read_text().split() if brought.exists() else ())])
     installed.unlink()
     brought.unlink(missing_ok=True)
 
@@ -125,7 +124,7 @@ def _note(what, extra):
 
 
 def _pip(*arguments, **options):
-    return subprocess.run([str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments], **options)
+    return subprocess.run([str(PYTHON), "-m", "pip", "--disable-pip-version-check", *arguments], **options)
 
 
 def _distributions():
@@ -135,8 +134,7 @@ def _distributions():
 
 
 def _uninstall(names):
-    if names:
-        _pip("uninstall", "--yes", *names)
+    _pip("uninstall", "--quiet", "--yes", *names)
 
 
 def _install(extras):
@@ -150,5 +148,5 @@ def _install(extras):
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as pinned:
         pinned.write(_constraints())
         pinned.flush()
-        if _pip("install", "-c", pinned.name, "-e", "{}[{}]".format(ROOT, ",".join(extras))).returncode != 0:
+        if _pip("install", "--quiet", "-c", pinned.name, "-e", "{}[{}]".format(ROOT, ",".join(extras))).returncode != 0:
             stop("the installation failed; pip says why above")

@@ -273,7 +273,7 @@ def test_a_healthy_training_ends_with_status_0(tmp_path, capsys):
 
 @pytest.fixture
 def venv(tmp_path, monkeypatch):
-    """A folder that stands for .venv with a plain pip: what is installed, and what each extra of an accelerator brings."""
+    """A folder that stands for .venv, with a pip that only notes: what is installed, and what each extra of an accelerator brings."""
     installed, brings = {"pip", "requests"}, {"tpu": {"libtpu", "requests", "tqdm"}, "cuda12": {"jax-cuda12-plugin", "nvidia-cublas"}}
 
     def pip(command, *arguments, **options):
@@ -290,6 +290,11 @@ def venv(tmp_path, monkeypatch):
     monkeypatch.setattr(_environment, "PYTHON", Path(sys.executable))
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     return installed
+
+
+def test_what_is_installed_is_read_from_pip(monkeypatch):
+    monkeypatch.setattr(_environment, "PYTHON", Path(sys.executable))
+    assert {"jax", "numpy"} <= _environment._distributions()
 
 
 def without_device(script, accelerator, monkeypatch):
