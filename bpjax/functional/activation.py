@@ -29,10 +29,19 @@ def sigmoid(input):
     return lax.logistic(at_least_float32(input.astype(dtype))).astype(dtype)
 
 
-@from_output(sigmoid)
-def _(y):
-    y = at_least_float32(y)
-    return y * (1 - y)
+@sigmoid.def_forward
+def _(input):
+    y = sigmoid.formula(input)
+    return y, {"y": y} if y.dtype.itemsize > 2 else {"x": input}  # near 1, y rounded to 16 bits has lost 1 - y
+
+
+@sigmoid.def_backward
+def _(saved, dy):
+    if "x" in saved:
+        x = at_least_float32(saved["x"])
+        return ((lax.logistic(x) * lax.logistic(-x) * dy).astype(dy.dtype),)
+    y = saved["y"]
+    return (y * (1 - y) * dy,)
 
 
 @op

@@ -400,8 +400,8 @@ def _lp_pool(name, n, input, norm_type, kernel_size, stride, ceil_mode):
     axes = _averaged(name, n, input, kernel_size, stride, ceil_mode=ceil_mode)
     scale = math.prod(windows.taps for windows in axes) / _counts(axes, (0,) * n)  # 1 but where ceil_mode cuts a window
     s = sums(_power(at_least_float32(input), p), axes) * scale
-    y = _power(jnp.where(s == 0, lax.stop_gradient(s), s), 1 / p).astype(input.dtype)
-    return y, {"x": input, "y": y, "axes": axes, "scale": scale, "p": p}
+    y = _power(jnp.where(s == 0, lax.stop_gradient(s), s), 1 / p)
+    return y.astype(input.dtype), {"x": input, "y": y, "axes": axes, "scale": scale, "p": p}
 
 
 lp_pool1d.def_forward(lambda **arguments: _lp_pool("lp_pool1d", 1, **arguments))
@@ -416,7 +416,7 @@ def _(saved, dy):
     x, axes = saved["x"], saved["axes"]
     if "tap" in saved:
         return (jnp.sign(x) * put_back(dy, saved["tap"], axes),)
-    y, p = at_least_float32(saved["y"]), saved["p"]
+    y, p = saved["y"], saved["p"]  # y not yet rounded to 16 bits: y^(1 - p) would be off by p times as much
     is_zero = y == (0 if p > 0 else jnp.inf)
     ds = jnp.where(is_zero, 0, dy * _power(jnp.where(is_zero, 1, y), 1 - p) * saved["scale"])
     return ((_power(at_least_float32(x), p - 1) * spread(ds, axes)).astype(x.dtype),)

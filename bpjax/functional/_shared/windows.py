@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .checks import refuse
+from .checks import at_least_float32, refuse
 from .masks import pack, unpack
 from .sizes import sizes
 
@@ -262,6 +262,7 @@ def put_back(dy, tap, axes):
         return lax.pad(dx, zero, [(0, 0, 0)] * len(lead) + [(0, w.size - w.count * w.taps, 0) for w in axes])
     frame = [(before, before + windows.size + after) for windows in axes for before, after in [windows.padding]]
     padded = [size for _, size in frame]
+    dtype, dy, zero = dy.dtype, at_least_float32(dy), at_least_float32(zero)  # a value may win in as many windows as there are taps
     if all(windows.is_even for windows in axes) and math.prod(windows.taps for windows in axes) <= 2 * _FEW:
         dx = jnp.zeros((*lead, *padded), dy.dtype)
         for i, taps in enumerate(np.ndindex(*(windows.taps for windows in axes))):
@@ -271,7 +272,7 @@ def put_back(dy, tap, axes):
             dx = dx + lax.pad(jnp.where(tap == i, dy, zero), zero, [(0, 0, 0)] * len(lead) + around)
     else:
         dx = scatter(dy, _flat(tap, axes, frame), padded)
-    return dx[(..., *(slice(before, before + windows.size) for windows, (before, _) in zip(axes, frame)))]
+    return dx[(..., *(slice(before, before + windows.size) for windows, (before, _) in zip(axes, frame)))].astype(dtype)
 
 
 def scatter(dy, index, size):
