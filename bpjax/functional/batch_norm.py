@@ -17,7 +17,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     In training μ and the biased var are those of the batch; else they are running_mean and running_var.
     JAX's arrays do not change: the new running statistics come from `batch_norm_statistics`, and `momentum` is not used here.
 
-    Shapes: input (N, C, *), all others (C,) or None -> the shape of input.
+    Shapes: input (N, C, *), all others (C,) or None -> the shape of input. An input of shape (0,) is taken as it is, as in PyTorch.
     Backward: with x̂ = (x - μ) r:  dβ = Σ dy, dγ = Σ dy x̂;  in training dx = γ r (dy - dβ/n - x̂ dγ/n), n the values of a channel;
     in evaluation dx = γ r dy, dμ = -γ r dβ, dvar = -γ r² dγ / 2.
     Errors: ValueError where a channel has one value in training, shapes do not fit, there are no statistics in evaluation, or ε is
@@ -33,21 +33,27 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
 
 @batch_norm.def_forward
 def _(input, running_mean, running_var, weight, bias, training, momentum, eps):
-    return _batch_norm(input, running_mean, running_var, weight, bias, training, eps)
+    y, saved = _batch_norm(input, running_mean, running_var, weight, bias, training, eps)
+    return y, {**saved, "shape": input.shape}
 
 
 @batch_norm.def_backward(recomputes="x")  # or XLA would keep the forward's x̂, which is the same as this one
 def _(saved, dy):
-    return _backward(saved, dy)
+    dx, *others = _backward(saved, dy.reshape(saved["x"].shape))
+    return dx.reshape(saved["shape"]), *others
 
 
 @batch_norm.def_recompute
 def _(saved):
-    return _again(saved)
+    return _again(saved).reshape(saved["shape"])
 
 
 def _batch_norm(input, running_mean, running_var, weight, bias, training, eps):
     arrays = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    if input.shape == (0,):  # no values of any number of channels
+        channels = next((a.size for a in arrays.values() if a is not None), 0)
+        y, saved = _batch_norm(input.reshape(0, channels), **arrays, training=training, eps=eps)
+        return y.reshape(0), saved
     _check("batch_norm", input, arrays, training)
     if training and _count(input, _but_channels(input)) == 1:
         raise ValueError(f"batch_norm: expected more than 1 value per channel when training, got input shape {input.shape}")
@@ -102,7 +108,8 @@ def _instance_norm(input, running_mean, running_var, weight, bias, use_input_sta
 def batch_norm_statistics(input, running_mean, running_var, momentum=0.1):
     """The running statistics after this batch: (1 - m) old + m new, with the batch's mean and unbiased variance. No gradient.
 
-    A batch of no values changes nothing.
+    A batch of no values changes nothing. They are computed in at least float32, and keep the type that they come in: float32, unless
+    they were made otherwise.
 
     Shapes: input (N, C, *), running_mean and running_var (C,) -> two of (C,).
     Errors: ValueError where shapes do not fit.
@@ -167,13 +174,15 @@ def _backward(saved, dy):
 
 
 def _statistics(name, input, running_mean, running_var, momentum, axes):
+    if input.shape == (0,) and name == "batch_norm_statistics":
+        return running_mean, running_var
     _check(name, input, {"running_mean": running_mean, "running_var": running_var}, False)
     if input.size == 0:
         return running_mean, running_var
     x, n = at_least_float32(lax.stop_gradient(input)), _count(input, axes)
     means, variances = x.mean(axes, keepdims=True), x.var(axes, keepdims=True) * (n / max(n - 1, 1))
-    new = ((1 - momentum) * old + momentum * now.mean(0).reshape(-1) for old, now in ((running_mean, means), (running_var, variances)))
-    return tuple(v.astype(old.dtype) for v, old in zip(new, (running_mean, running_var)))
+    pairs = (running_mean, means), (running_var, variances)
+    return tuple(((1 - momentum) * at_least_float32(old) + momentum * now.mean(0).reshape(-1)).astype(old.dtype) for old, now in pairs)
 
 
 def _check(name, input, arrays, own_statistics):

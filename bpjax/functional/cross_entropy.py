@@ -1,4 +1,7 @@
-"""Losses of classes. `size_average` and `reduce` are PyTorch's deprecated arguments, kept for the order."""
+"""Losses of classes. `size_average` and `reduce` are PyTorch's deprecated arguments, kept for the order.
+
+Of inputs of 16 bits every loss is computed and returned in float32 (see `_shared/reduction.py`).
+"""
 
 import numbers
 
@@ -6,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
-from ._shared.checks import at_least_float32, floating, refuse
+from ._shared.checks import at_least_float32, floating, refuse, wide
 from ._shared.reduction import reduced, reduction_of
 
 __all__ = ["cross_entropy", "nll_loss"]
@@ -81,7 +84,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     """
     how = reduction_of("nll_loss", size_average, reduce, reduction)
     y, _ = _nll_reduced(input, target, weight, ignore_index, how)
-    return y.astype(input.dtype)
+    return y
 
 
 @nll_loss.def_forward
@@ -89,7 +92,7 @@ def _(input, target, weight, size_average, ignore_index, reduce, reduction):
     how = reduction_of("nll_loss", size_average, reduce, reduction)
     y, total = _nll_reduced(input, target, weight, ignore_index, how)
     saved = {"t": target, "w": weight, "x": None if weight is None else input, "y": None if how == "none" else y, "total": total}
-    return y.astype(input.dtype), {**saved, "shape": input.shape, "dtype": input.dtype, "ignore_index": ignore_index}
+    return y, {**saved, "shape": input.shape, "dtype": input.dtype, "ignore_index": ignore_index}
 
 
 @nll_loss.def_backward
@@ -157,7 +160,7 @@ def class_losses(lp, target, weight, ignore_index, eps, axis):
     classes = lp.shape[axis]
     weighted = lp if weight is None else lp * _on_axis(weight, lp.ndim, axis)
     if not jnp.issubdtype(target.dtype, jnp.integer):
-        return -(weighted * (target * (1 - eps) + eps / classes)).sum(axis), None
+        return -(weighted * (at_least_float32(target) * (1 - eps) + eps / classes)).sum(axis), None
     t, valid = _indices(target, ignore_index, classes)
     losses = -_weight_at(t, weight, classes, lp.dtype) * _at_target(lp, t, axis)
     if eps:
@@ -194,11 +197,12 @@ def class_spread(dy, y, total):
 def class_gradients(lp, p, target, weight, ignore_index, eps, axis, dl):
     """The cotangents of logits with log softmax lp and softmax p, of target and weight, from those of the losses."""
     classes = lp.shape[axis]
-    w, mean_w = (1, 1) if weight is None else (_on_axis(weight, lp.ndim, axis), at_least_float32(weight).mean())
+    weight = None if weight is None else at_least_float32(weight)
+    w, mean_w = (1, 1) if weight is None else (_on_axis(weight, lp.ndim, axis), weight.mean())
     dl = jnp.broadcast_to(dl, lp.shape[:axis] + lp.shape[axis + 1 :])
     others = tuple(a for a in range(lp.ndim) if a != axis)
     if not jnp.issubdtype(target.dtype, jnp.integer):
-        q, dl = target * (1 - eps) + eps / classes, jnp.expand_dims(dl, axis)
+        q, dl = at_least_float32(target) * (1 - eps) + eps / classes, jnp.expand_dims(dl, axis)
         dz = (p * (w * q).sum(axis, keepdims=True) - w * q) * dl
         return dz, -(1 - eps) * w * lp * dl, None if weight is None else -(q * lp * dl).sum(others)
     t, valid = _indices(target, ignore_index, classes)
@@ -223,10 +227,10 @@ def through_divisor(dw, target, ignore_index, d_total):
 
 
 def loss_dtype(input, target, weight):
-    """That of the input; with probabilities all three promote."""
+    """That of the input, at least float32; with probabilities all three promote."""
     if jnp.issubdtype(target.dtype, jnp.integer):
-        return input.dtype
-    return jnp.result_type(*(a.dtype for a in (input, target, weight) if a is not None))
+        return wide(input.dtype)
+    return wide(jnp.result_type(*(a.dtype for a in (input, target, weight) if a is not None)))
 
 
 def as_dtype_of(a, d):

@@ -1,4 +1,7 @@
-"""Connectionist temporal classification: the loss of a sequence whose alignment is not known."""
+"""Connectionist temporal classification: the loss of a sequence whose alignment is not known.
+
+Of inputs of 16 bits the loss is computed and returned in float32 (see `_shared/reduction.py`).
+"""
 
 import functools
 import numbers
@@ -148,7 +151,7 @@ def _run(log_probs, targets, input_lengths, target_lengths, blank, how, zero_inf
     else:  # inf stays inf, and the derivative of log at 0 makes the gradient NaN
         losses = losses - jnp.log(jnp.where(impossible, 0 * of_softmax, 1))
     y = reduced(losses / jnp.maximum(target_lengths, 1) if how == "mean" else losses, how)
-    return y.astype(log_probs.dtype), reached, alpha, log_p
+    return y, reached, alpha, log_p
 
 
 def _is_live(lp, input_lengths):

@@ -1,4 +1,7 @@
-"""The cross-entropy of logits x Wᵀ + b that are never there all at once."""
+"""The cross-entropy of logits x Wᵀ + b that are never there all at once.
+
+Of inputs of 16 bits the loss is computed and returned in float32 (see `_shared/reduction.py`).
+"""
 
 import dataclasses
 import math

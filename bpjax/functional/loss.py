@@ -1,4 +1,7 @@
-"""Losses of regression and of likelihoods. `size_average` and `reduce` are PyTorch's deprecated arguments, kept for the order."""
+"""Losses of regression and of likelihoods. `size_average` and `reduce` are PyTorch's deprecated arguments, kept for the order.
+
+Of inputs of 16 bits every loss is computed and returned in float32 (see `_shared/reduction.py`).
+"""
 
 import math
 
@@ -7,8 +10,8 @@ import numpy as np
 from jax import lax
 
 from ..engine import op
-from ._shared.checks import at_least_float32, floating, numbers, one_dtype, one_shape, refuse
-from ._shared.reduction import per_element, reduced, reduction_of, unbroadcast
+from ._shared.checks import at_least_float32, broadcast_shape, floating, numbers, one_dtype, one_shape, refuse, wide
+from ._shared.reduction import per_element, reduced, reduction_of, size_of, unbroadcast
 
 # -- of a difference ---------------------------------------------------------------------------------------------------
 
@@ -39,7 +42,7 @@ def _(input, target, size_average, reduce, reduction, weight):
 
 @mse_loss.def_backward
 def _(saved, dy):
-    d = saved["x"] - saved["t"]
+    d = _minus(saved["x"], saved["t"])
     return _weighted_backward(saved, dy, d * d, 2 * d)
 
 
@@ -69,7 +72,7 @@ def _(input, target, size_average, reduce, reduction, weight):
 
 @l1_loss.def_backward
 def _(saved, dy):
-    d = saved["x"] - saved["t"]
+    d = _minus(saved["x"], saved["t"])
     return _weighted_backward(saved, dy, _abs(d), jnp.sign(d))
 
 
@@ -101,7 +104,8 @@ def _(input, target, size_average, reduce, reduction, beta):
 @smooth_l1_loss.def_backward
 def _(saved, dy):
     x, t, beta = saved["x"], saved["t"], saved["beta"]
-    slope = jnp.sign(x - t) if beta == 0 else jnp.clip((x - t) / beta, -1, 1)
+    d = _minus(x, t)
+    slope = jnp.sign(d) if beta == 0 else jnp.clip(d / beta, -1, 1)
     return _both(slope * per_element(dy, x.size, saved["how"]), x, t)
 
 
@@ -133,7 +137,7 @@ def _(input, target, reduction, delta, weight):
 @huber_loss.def_backward
 def _(saved, dy):
     x, t, w, delta = saved["x"], saved["t"], saved["w"], saved["delta"]
-    d, dl = x - t, per_element(dy, x.size, saved["how"])
+    d, dl = _minus(x, t), per_element(dy, x.size, saved["how"])
     slope = jnp.clip(d, -delta, delta)
     return *_both((slope if w is None else w * slope) * dl, x, t), unbroadcast(_huber(d, delta) * dl, w)
 
@@ -142,7 +146,11 @@ def _difference(name, input, target, weight=None):
     one_shape(name, input=input, target=target, weight=weight)
     floating(name, input=input)
     numbers(name, target=target)
-    return input - target
+    return _minus(input, target)
+
+
+def _minus(x, t):
+    return at_least_float32(x) - t  # a whole number or 16 bits become as wide
 
 
 def _both(dx, x, t):
@@ -164,7 +172,7 @@ def _weighted(loss, weight, how):
     if weight is None:
         return reduced(loss, how)
     loss = loss * weight
-    return (at_least_float32(loss).sum() / at_least_float32(weight).sum()).astype(loss.dtype) if how == "mean" else reduced(loss, how)
+    return loss.sum() / at_least_float32(weight).sum() if how == "mean" else reduced(loss, how)
 
 
 def _weighted_backward(saved, dy, loss, slope):
@@ -186,17 +194,17 @@ def poisson_nll_loss(input, target, log_input=True, full=False, size_average=Non
 
     `full` adds Stirling's t log t - t + log(2πt)/2 where t > 1.
 
-    Shapes: input and target the same (*) -> scalar, or (*) with reduction="none".
+    Shapes: input and target, which broadcast to each other -> scalar, or what they broadcast to with reduction="none".
     Backward: dx = (exp(x) - t) dl, or (1 - t/(x + ε)) dl;  dt = -x dl, or -log(x + ε) dl, to which `full` adds (log t + 1/(2t)) dl
     where t > 1.
-    Errors: ValueError where the shapes differ, TypeError for an input that is not of floats.
+    Errors: ValueError where the shapes do not fit, TypeError for an input that is not of floats.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.poisson_nll_loss.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
     >>> float(F.poisson_nll_loss(jnp.zeros(2), jnp.array([1.0, 3.0])))
     1.0
     """
-    one_shape("poisson_nll_loss", input=input, target=target)
+    broadcast_shape("poisson_nll_loss", input=input, target=target)
     floating("poisson_nll_loss", input=input)
     numbers("poisson_nll_loss", target=target)
     x, t = at_least_float32(input), _as_float(target, input)
@@ -204,7 +212,7 @@ def poisson_nll_loss(input, target, log_input=True, full=False, size_average=Non
     if full:
         n = _above_1(t)
         loss = loss + jnp.where(t > 1, n * jnp.log(n) - n + 0.5 * jnp.log(2 * math.pi * n), 0)
-    return reduced(loss, reduction_of("poisson_nll_loss", size_average, reduce, reduction)).astype(jnp.result_type(input, t))
+    return reduced(loss, reduction_of("poisson_nll_loss", size_average, reduce, reduction))
 
 
 @poisson_nll_loss.def_forward
@@ -217,7 +225,7 @@ def _(input, target, log_input, full, size_average, eps, reduce, reduction):
 @poisson_nll_loss.def_backward(recomputes=("x", "t"))
 def _(saved, dy):
     x, t, eps = at_least_float32(saved["x"]), _as_float(saved["t"], saved["x"]), saved["eps"]
-    dl = per_element(dy, x.size, saved["how"])
+    dl = per_element(dy, size_of(x, t), saved["how"])
     dx, dt = (jnp.exp(x) - t, -x) if saved["log_input"] else (1 - t / (x + eps), -jnp.log(x + eps))
     if saved["full"]:
         n = _above_1(t)
@@ -226,7 +234,8 @@ def _(saved, dy):
 
 
 def _as_float(t, like):
-    return t if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(like.dtype)
+    """In at least float32; whole numbers as wide as the input."""
+    return at_least_float32(t) if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(wide(like.dtype))
 
 
 def _above_1(t):
@@ -237,8 +246,8 @@ def _above_1(t):
 def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
     """l = (log v + (x - t)² / v) / 2, reduced, with v = max(var, ε); `full` adds log(2π)/2. The derivative in var is that in v.
 
-    Shapes: input (*); target the same, or with axes of size 1; var the same, or with one axis of size 1, or without the last axis,
-    or a scalar -> scalar, or (*) with reduction="none".
+    Shapes: input (*); target broadcasts with it; var as the input, or with one axis of size 1, or without the last axis, or a scalar
+    -> scalar, or what input and target broadcast to with reduction="none".
     Backward: dx = (x - t)/v dl, dl being dy / n for the mean over n values;  dt = -dx;  dvar = (1 - (x - t)²/v) / (2v) dl;
     each summed over the axes that were per_element.
     Errors: ValueError where the shapes do not fit, TypeError for an input or var that is not of floats.
@@ -249,7 +258,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     >>> float(F.gaussian_nll_loss(jnp.array([1.0, 3.0]), jnp.array([1.0, 1.0]), 1.0))
     1.0
     """
-    dtype = jnp.result_type(input, target, var)
+    dtype = wide(jnp.result_type(input, target, var))
     d, v = _gaussian(input, target, jnp.asarray(var), eps)
     loss = 0.5 * (jnp.log(v) + d * d / v) + (0.5 * math.log(2 * math.pi) if full else 0)
     return reduced(loss, reduction_of("gaussian_nll_loss", None, None, reduction)).astype(dtype)
@@ -265,7 +274,7 @@ def _(input, target, var, full, eps, reduction):
 def _(saved, dy):
     x, t, var = saved["x"], saved["t"], saved["var"]
     d, v = _gaussian(x, t, var, saved["eps"])
-    dl = per_element(dy, x.size, saved["how"])
+    dl = per_element(dy, d.size, saved["how"])
     dvar = unbroadcast((1 - d * d / v) / (2 * v) * dl, v)
     return *_both(d / v * dl, x, t), dvar.reshape(var.shape).astype(var.dtype)
 
@@ -275,11 +284,10 @@ def _gaussian(input, target, var, eps):
     floating("gaussian_nll_loss", input=input, var=var)
     numbers("gaussian_nll_loss", target=target)
     shape = _variance_shape(input.shape, var.shape)
-    fits = target.ndim == input.ndim and all(n in (1, m) for n, m in zip(target.shape, input.shape))
+    broadcast_shape("gaussian_nll_loss", input=input, target=target)
     expected = f"for an input of shape {input.shape} expected a"
     refuse(
         "gaussian_nll_loss",
-        not fits and f"{expected} target of that shape, or with axes of size 1, got {target.shape}",
         shape is None and f"{expected} var of that shape, with one axis of size 1, without the last axis, or a scalar, got {var.shape}",
     )
     var = at_least_float32(var).reshape(shape)
@@ -302,18 +310,19 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
 
     N is the size of the first axis.
 
-    Shapes: input and target the same (*) -> scalar, or (*) with reduction="none".
+    Shapes: input and target, which broadcast to each other -> scalar, or what they broadcast to with reduction="none".
     Backward: dx = -t dl;  dt = (log t + 1 - x) dl, and -x dl where t = 0 (PyTorch: NaN). With log_target:
     dx = -exp(t) dl;  dt = exp(t) (t + 1 - x) dl.
-    Errors: ValueError where the shapes differ, TypeError for what is not of floats. A negative target gives NaN.
+    Errors: ValueError where the shapes do not fit, TypeError for what is not of floats. A negative target gives NaN.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.kl_div.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
     >>> round(float(F.kl_div(jnp.log(jnp.array([0.5, 0.5])), jnp.array([0.0, 1.0]), reduction="sum")), 4)
     0.6931
     """
-    one_shape("kl_div", input=input, target=target)
+    broadcast_shape("kl_div", input=input, target=target)
     floating("kl_div", input=input, target=target)
+    input, target = at_least_float32(input), at_least_float32(target)
     if log_target:
         loss = jnp.exp(target) * (target - input)
     else:
@@ -331,13 +340,13 @@ def _(input, target, size_average, reduce, reduction, log_target):
 
 @kl_div.def_backward
 def _(saved, dy):
-    x, t, how = saved["x"], saved["t"], saved["how"]
-    dl = per_element(dy, _first_size(x), "mean") if how == "batchmean" else per_element(dy, x.size, how)
+    x, t, how = at_least_float32(saved["x"]), at_least_float32(saved["t"]), saved["how"]
+    dl = per_element(dy, _first_size(x), "mean") if how == "batchmean" else per_element(dy, size_of(x, t), how)
     if saved["log_target"]:
         p = jnp.exp(t)
-        return unbroadcast(-p * dl, x), unbroadcast(p * (t + 1 - x) * dl, t)
+        return unbroadcast(-p * dl, saved["x"]), unbroadcast(p * (t + 1 - x) * dl, saved["t"])
     dt = jnp.where(t == 0, 0, jnp.log(_not_0(t)) + 1) - x
-    return unbroadcast(-t * dl, x), unbroadcast(dt * dl, t)
+    return unbroadcast(-t * dl, saved["x"]), unbroadcast(dt * dl, saved["t"])
 
 
 def _first_size(x):
@@ -373,14 +382,14 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     logs = zip(_bce_logs(lax.stop_gradient(x)), _bce_logs(jnp.where(at_edge, 0.5, x)))
     loss = jnp.where(at_edge, edge, 0) + _bce(t, *(jnp.where(at_edge, constant, log) for constant, log in logs))
     how = reduction_of("binary_cross_entropy", size_average, reduce, reduction)
-    return reduced(loss if weight is None else loss * weight, how).astype(input.dtype)
+    return reduced(loss if weight is None else loss * weight, how).astype(wide(input.dtype))
 
 
 @binary_cross_entropy.def_forward
 def _(input, target, weight, size_average, reduce, reduction):
     how = reduction_of("binary_cross_entropy", size_average, reduce, reduction)
     loss = _bce(_probability(target), *_bce_logs(at_least_float32(input)))
-    y = reduced(loss if weight is None else loss * weight, how).astype(input.dtype)
+    y = reduced(loss if weight is None else loss * weight, how).astype(wide(input.dtype))
     return y, {"x": input, "t": target, "w": weight, "how": how}
 
 
@@ -433,7 +442,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=No
     _spreads("binary_cross_entropy_with_logits", input, weight=weight, pos_weight=pos_weight)
     loss = _bce_of_logits(input, target, pos_weight)
     how = reduction_of("binary_cross_entropy_with_logits", size_average, reduce, reduction)
-    return reduced(loss if weight is None else loss * weight, how).astype(jnp.result_type(input, target))
+    return reduced(loss if weight is None else loss * weight, how).astype(wide(jnp.result_type(input, target)))
 
 
 @binary_cross_entropy_with_logits.def_forward
@@ -445,20 +454,22 @@ def _(input, target, weight, size_average, reduce, reduction, pos_weight):
 
 @binary_cross_entropy_with_logits.def_backward
 def _(saved, dy):
-    z, t, w, p = (saved[k] for k in "ztwp")
+    w, p = saved["w"], saved["p"]
+    z, t = at_least_float32(saved["z"]), at_least_float32(saved["t"])
     dl = per_element(dy, z.size, saved["how"])
     weighted = dl if w is None else w * dl
     if p is None:
         dz, dt, dp = lax.logistic(z) - t, -z, None
     else:
-        s = _softplus_of_minus(z)
+        s, p = _softplus_of_minus(z), at_least_float32(p)
         dz = (1 - t) - (1 + (p - 1) * t) * lax.logistic(-z)
-        dt, dp = (p - 1) * s - z, unbroadcast(t * s * weighted, p)
+        dt, dp = (p - 1) * s - z, unbroadcast(t * s * weighted, saved["p"])
     dw = unbroadcast(_bce_of_logits(z, t, p) * dl, w)
-    return unbroadcast(dz * weighted, z), unbroadcast(dt * weighted, t), dw, dp
+    return unbroadcast(dz * weighted, saved["z"]), unbroadcast(dt * weighted, saved["t"]), dw, dp
 
 
 def _bce_of_logits(z, t, p):
+    z, t, p = (None if a is None else at_least_float32(a) for a in (z, t, p))
     s = _softplus_of_minus(z)
     return (1 - t) * z + (s if p is None else (1 + (p - 1) * t) * s)
 
@@ -470,7 +481,8 @@ def _softplus_of_minus(z):
 def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """`binary_cross_entropy_with_logits` of each class, averaged over the classes (the last axis); the averages reduced.
 
-    Shapes: input and target the same (*, C), weight per_element over it or None -> scalar, or (*) with reduction="none".
+    Shapes: input and target, which broadcast to each other, (*, C), weight spread over it or None -> scalar, or (*) with
+    reduction="none".
     Backward: that of `binary_cross_entropy_with_logits`, divided by C.
     Errors: ValueError where the shapes do not fit, TypeError for an input that is not of floats.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.multilabel_soft_margin_loss.html
@@ -480,12 +492,12 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
     0.6931
     """
     refuse("multilabel_soft_margin_loss", input.ndim == 0 and "expected an input of shape (*, C), got a scalar")
-    one_shape("multilabel_soft_margin_loss", input=input, target=target)
+    broadcast_shape("multilabel_soft_margin_loss", input=input, target=target)
     floating("multilabel_soft_margin_loss", input=input)
     numbers("multilabel_soft_margin_loss", target=target)
     _spreads("multilabel_soft_margin_loss", input, weight=weight)
     how = reduction_of("multilabel_soft_margin_loss", size_average, reduce, reduction)
-    target = _as_float(target, input)
+    input, target = jnp.broadcast_arrays(input, _as_float(target, input))
     if weight is not None:  # which promotes here, and does not in `binary_cross_entropy_with_logits`
         input = input.astype(jnp.result_type(input, weight))
     return reduced(binary_cross_entropy_with_logits(input, target, weight, reduction="none").mean(-1), how)

@@ -1,4 +1,7 @@
-"""Losses of margins and of embeddings. `size_average` and `reduce` are PyTorch's deprecated arguments, kept for the order."""
+"""Losses of margins and of embeddings. `size_average` and `reduce` are PyTorch's deprecated arguments, kept for the order.
+
+Of inputs of 16 bits every loss is computed and returned in float32 (see `_shared/reduction.py`).
+"""
 
 import functools
 
@@ -7,8 +10,8 @@ import numpy as np
 from jax import lax
 
 from ..engine import op
-from ._shared.checks import at_least_float32, floating, numbers, one_dtype, one_shape, refuse
-from ._shared.reduction import per_element, reduced, reduction_of, unbroadcast
+from ._shared.checks import at_least_float32, broadcast_shape, floating, numbers, one_dtype, one_shape, refuse, wide
+from ._shared.reduction import per_element, reduced, reduction_of, size_of, unbroadcast
 from .distance import pairwise_distance
 
 # A hinge max(z, 0) is written `where(z < 0, 0, z)`: its derivative at 0 is 1, as PyTorch's clamp has it. That of the losses of classes
@@ -19,9 +22,9 @@ from .distance import pairwise_distance
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """l = log(1 + exp(-t x)), reduced, t being 1 or -1. Finite for every x (PyTorch overflows).
 
-    Shapes: input and target the same (*) -> scalar, or (*) with reduction="none".
+    Shapes: input (*), target which broadcasts to it -> scalar, or (*) with reduction="none".
     Backward: dx = -t σ(-t x) dl, dl being dy / n for the mean over n values;  dt = -x σ(-t x) dl.
-    Errors: ValueError where the shapes differ, TypeError for an input that is not of floats.
+    Errors: ValueError where the shapes do not fit, TypeError for an input that is not of floats.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.soft_margin_loss.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -29,8 +32,10 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     0.6931
     """
     _alike("soft_margin_loss", target, input=input)
+    spread = broadcast_shape("soft_margin_loss", input=input, target=target)
+    refuse("soft_margin_loss", spread != input.shape and f"expected a target that broadcasts to input {input.shape}, got {target.shape}")
     how = reduction_of("soft_margin_loss", size_average, reduce, reduction)
-    return reduced(jnp.logaddexp(-target * input, 0), how).astype(input.dtype)
+    return reduced(jnp.logaddexp(-target * at_least_float32(input), 0), how).astype(wide(input.dtype))
 
 
 @soft_margin_loss.def_forward
@@ -41,26 +46,28 @@ def _(input, target, size_average, reduce, reduction):
 
 @soft_margin_loss.def_backward
 def _(saved, dy):
-    x, t = saved["x"], saved["t"]
-    d = -lax.logistic(-t * x) * per_element(dy, x.size, saved["how"])
-    return unbroadcast(t * d, x), unbroadcast(x * d, t)
+    x, t = at_least_float32(saved["x"]), saved["t"]
+    d = -lax.logistic(-t * x) * per_element(dy, size_of(x, t), saved["how"])
+    return unbroadcast(t * d, saved["x"]), unbroadcast(x * d, t)
 
 
 @op(static=("margin", "size_average", "reduce", "reduction"))
 def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
     """l = max(0, -t (a - b) + margin), reduced, t being 1 where a should rank above b, -1 where below.
 
-    Shapes: input1 a, input2 b and target the same (*) -> scalar, or (*) with reduction="none".
+    Shapes: input1 a, input2 b and target of as many axes, which broadcast to each other -> scalar, or what they broadcast to
+    with reduction="none".
     Backward: da = -t dl where l >= 0 before the maximum, else 0;  db = -da;  dt = (b - a) dl there.
-    Errors: ValueError where the shapes differ, TypeError for inputs that are not of floats.
+    Errors: ValueError where the shapes do not fit, TypeError for inputs that are not of floats.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.margin_ranking_loss.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
     >>> float(F.margin_ranking_loss(jnp.array([3.0, 0.0]), jnp.array([1.0, 1.0]), jnp.array([1, 1])))
     0.5
     """
+    _one_rank("margin_ranking_loss", input1=input1, input2=input2, target=target)
     _alike("margin_ranking_loss", target, input1=input1, input2=input2)
-    z = -target * (input1 - input2) + margin
+    z = -target * (at_least_float32(input1) - input2) + margin
     return reduced(jnp.where(z < 0, 0, z), reduction_of("margin_ranking_loss", size_average, reduce, reduction))
 
 
@@ -74,17 +81,18 @@ def _(input1, input2, target, margin, size_average, reduce, reduction):
 @margin_ranking_loss.def_backward
 def _(saved, dy):
     a, b, t = saved["a"], saved["b"], saved["t"]
-    dz = jnp.where(-t * (a - b) + saved["margin"] < 0, 0, per_element(dy, a.size, saved["how"]))
-    return unbroadcast(-t * dz, a), unbroadcast(t * dz, b), unbroadcast((b - a) * dz, t)
+    d = at_least_float32(a) - b
+    dz = jnp.where(-t * d + saved["margin"] < 0, 0, per_element(dy, size_of(a, b, t), saved["how"]))
+    return unbroadcast(-t * dz, a), unbroadcast(t * dz, b), unbroadcast(-d * dz, t)
 
 
 @op(static=("margin", "size_average", "reduce", "reduction"))
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
     """l = x where t = 1, max(0, margin - x) where t = -1, their sum for another t; reduced.
 
-    Shapes: input and target the same (*) -> scalar, or (*) with reduction="none".
+    Shapes: input and target, which broadcast to each other -> scalar, or what they broadcast to with reduction="none".
     Backward: dx = dl where t = 1, -dl where t = -1 and x <= margin, 0 beyond;  dt = 0.
-    Errors: ValueError where the shapes differ, TypeError for an input that is not of floats.
+    Errors: ValueError where the shapes do not fit, TypeError for an input that is not of floats.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.hinge_embedding_loss.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -92,8 +100,9 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     1.25
     """
     _alike("hinge_embedding_loss", target, input=input)
-    z = margin - input
-    loss = jnp.where(target == -1, 0, input) + jnp.where((target == 1) | (z < 0), 0, z)
+    x = at_least_float32(input)
+    z = margin - x
+    loss = jnp.where(target == -1, 0, x) + jnp.where((target == 1) | (z < 0), 0, z)
     return reduced(loss, reduction_of("hinge_embedding_loss", size_average, reduce, reduction))
 
 
@@ -106,15 +115,20 @@ def _(input, target, margin, size_average, reduce, reduction):
 @hinge_embedding_loss.def_backward
 def _(saved, dy):
     x, t = saved["x"], saved["t"]
-    dl = per_element(dy, x.size, saved["how"])
-    dx = jnp.where(t == -1, 0, dl) - jnp.where((t == 1) | (saved["margin"] - x < 0), 0, dl)
+    dl = per_element(dy, size_of(x, t), saved["how"])
+    dx = jnp.where(t == -1, 0, dl) - jnp.where((t == 1) | (saved["margin"] - at_least_float32(x) < 0), 0, dl)
     return unbroadcast(dx, x), unbroadcast(jnp.zeros(t.shape), t)
 
 
 def _alike(name, target, **inputs):
-    one_shape(name, **inputs, target=target)
+    broadcast_shape(name, **inputs, target=target)
     floating(name, **inputs)
     numbers(name, target=target)
+
+
+def _one_rank(name, **arrays):
+    got = ", ".join(f"{n} {a.shape}" for n, a in arrays.items())
+    refuse(name, len({a.ndim for a in arrays.values()}) > 1 and f"expected arrays of one number of axes, got {got}")
 
 
 # -- of classes --------------------------------------------------------------------------------------------------------
@@ -150,7 +164,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     loss = (z if p == 1 else z * z).sum(-1) / C
     if weight is not None:
         loss = loss * jnp.where(hit, weight, 0).sum(-1)
-    return reduced(loss.reshape(target.shape), reduction_of("multi_margin_loss", size_average, reduce, reduction)).astype(input.dtype)
+    return reduced(loss.reshape(target.shape), reduction_of("multi_margin_loss", size_average, reduce, reduction))
 
 
 @multi_margin_loss.def_forward
@@ -218,7 +232,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
 
     loss = lax.scan(add, jnp.zeros(len(others), others.dtype), labels.T)[0] / _class_count(input)
     how = reduction_of("multilabel_margin_loss", size_average, reduce, reduction)
-    return reduced(loss.reshape(input.shape[:-1]), how).astype(input.dtype)
+    return reduced(loss.reshape(input.shape[:-1]), how)
 
 
 @multilabel_margin_loss.def_forward
@@ -276,7 +290,8 @@ def _classes(name, input, target):
 def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
     """l = 1 - c where t = 1, max(0, c - margin) where t = -1, 0 for another t; reduced, c = a·b / √((a·a + 1e-12)(b·b + 1e-12)).
 
-    Shapes: input1 a and input2 b (N, D) or (D,), target (N,) or () -> scalar, or the target's shape with reduction="none".
+    Shapes: input1 a and input2 b (N, D) or (D,), which broadcast to each other, target (N,), (1,) or () -> scalar, or (N,) or ()
+    with reduction="none".
     Backward: dc = -dl where t = 1, dl where t = -1 and c >= margin, else 0;  with r = 1/√(a·a + 1e-12), s = 1/√(b·b + 1e-12):
     da = r (s b - c r a) dc;  db = s (r a - c s b) dc;  dt = 0.
     Errors: ValueError where the shapes do not fit, TypeError for inputs that are not of floats.
@@ -286,19 +301,20 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     >>> float(F.cosine_embedding_loss(jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 2.0]]), jnp.array([1])))
     1.0
     """
-    one_shape("cosine_embedding_loss", input1=input1, input2=input2)
-    shape = input1.shape
+    _one_rank("cosine_embedding_loss", input1=input1, input2=input2)
+    shape = broadcast_shape("cosine_embedding_loss", input1=input1, input2=input2)
     refuse(
         "cosine_embedding_loss",
         len(shape) not in (1, 2) and f"expected inputs of shape (N, D) or (D,), got {shape}",
-        target.shape != shape[:-1] and f"for inputs of shape {shape} expected a target of shape {shape[:-1]}, got {target.shape}",
+        target.shape not in (shape[:-1], (1,) * (len(shape) - 1))
+        and f"for inputs of shape {shape} expected a target of shape {shape[:-1]}, got {target.shape}",
     )
     floating("cosine_embedding_loss", input1=input1, input2=input2)
     numbers("cosine_embedding_loss", target=target)
     c, _, _ = _cosine(input1, input2)
     z = c - margin
     loss = jnp.where(target == 1, 1 - c, jnp.where((target != -1) | (z < 0), 0, z))
-    return reduced(loss, reduction_of("cosine_embedding_loss", size_average, reduce, reduction)).astype(jnp.result_type(input1, input2))
+    return reduced(loss, reduction_of("cosine_embedding_loss", size_average, reduce, reduction))
 
 
 @cosine_embedding_loss.def_forward
@@ -312,7 +328,7 @@ def _(input1, input2, target, margin, size_average, reduce, reduction):
 @cosine_embedding_loss.def_backward
 def _(saved, dy):
     a, b, t, c, r, s = (saved[k] for k in "abtcrs")
-    dl = per_element(dy, t.size, saved["how"])
+    dl = per_element(dy, size_of(c, t), saved["how"])
     dc = jnp.where(t == 1, -dl, jnp.where((t != -1) | (c - saved["margin"] < 0), 0, dl))[..., None]
     c, ra, sb = c[..., None], r[..., None] * a, s[..., None] * b
     da, db = r[..., None] * (sb - c * ra) * dc, s[..., None] * (ra - c * sb) * dc
@@ -336,9 +352,10 @@ def triplet_margin_loss(
 
     With `swap`, min(|a - n|, |p - n|) stands for |a - n|.
 
-    Shapes: anchor a, positive p and negative n the same (*, D), or () -> scalar, or (*) with reduction="none".
+    Shapes: anchor a, positive p and negative n (*, D) of as many axes, which broadcast to each other, or () -> scalar, or (*)
+    with reduction="none".
     Backward: that of its parts; the derivative of a distance of 0 is 0, of the maximum at its edge 1, of a minimum of equals 1/2 each.
-    Errors: ValueError where the shapes differ or margin is not positive, TypeError for what is not of floats.
+    Errors: ValueError where the shapes do not fit or margin is not positive, TypeError for what is not of floats.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.triplet_margin_loss.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -347,9 +364,10 @@ def triplet_margin_loss(
     2.0
     """
     arrays = {"anchor": anchor, "positive": positive, "negative": negative}
-    one_shape("triplet_margin_loss", **arrays)
+    _one_rank("triplet_margin_loss", **arrays)
+    broadcast_shape("triplet_margin_loss", **arrays)
     floating("triplet_margin_loss", **arrays)
-    distance = functools.partial(pairwise_distance, p=p, eps=eps)
+    distance = functools.partial(_distance, p=p, eps=eps)
     how = reduction_of("triplet_margin_loss", size_average, reduce, reduction)
     return _triplet("triplet_margin_loss", anchor, positive, negative, distance, margin, swap, how)
 
@@ -369,21 +387,21 @@ def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_fu
     >>> float(F.triplet_margin_with_distance_loss(a, p, n, distance_function=lambda x, y: jnp.abs(x - y).max(-1)))
     2.0
     """
-    shapes = anchor.shape, positive.shape, negative.shape
-    refuse(
-        "triplet_margin_with_distance_loss",
-        len({len(s) for s in shapes}) > 1
-        and "expected an anchor, positive and negative of one number of axes, got shapes " + ", ".join(map(str, shapes)),
-    )
+    _one_rank("triplet_margin_with_distance_loss", anchor=anchor, positive=positive, negative=negative)
     how = reduction_of("triplet_margin_with_distance_loss", None, None, reduction)
-    distance = distance_function or pairwise_distance
+    distance = distance_function or _distance
     return _triplet("triplet_margin_with_distance_loss", anchor, positive, negative, distance, margin, swap, how)
+
+
+def _distance(x1, x2, **options):
+    return pairwise_distance(at_least_float32(x1), at_least_float32(x2), **options)
 
 
 def _triplet(name, anchor, positive, negative, distance, margin, swap, how):
     refuse(name, not margin > 0 and f"margin must be positive, got {margin}")
-    to_positive, to_negative = distance(anchor, positive), distance(anchor, negative)
+    measured = lambda a, b: at_least_float32(distance(a, b))
+    to_positive, to_negative = measured(anchor, positive), measured(anchor, negative)
     if swap:
-        to_negative = jnp.minimum(to_negative, distance(positive, negative))
+        to_negative = jnp.minimum(to_negative, measured(positive, negative))
     z = margin + to_positive - to_negative
     return reduced(jnp.where(z < 0, 0, z), how)

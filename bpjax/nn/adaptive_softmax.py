@@ -75,7 +75,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             of_cluster = head[..., self.shortlist_size + i] + _at(F.log_softmax(self.tail[i](input_), -1), target_ - low)
             output = jnp.where((target_ >= low) & (target_ < high), of_cluster, output)
         output = jnp.where((target_ >= 0) & (target_ < self.n_classes), output, jnp.nan)
-        return _Output(output, -output.mean())
+        return _Output(output, -output.mean(dtype=jnp.promote_types(output.dtype, jnp.float32)))
 
     def log_prob(self, input):
         """The log-probabilities of all classes."""

@@ -28,7 +28,8 @@ def test_no_row_that_counts_has_the_mean_nan_and_gradient_zero(rows, eps):
 
 def test_dtypes_of_losses():
     half, t = jnp.ones((2, 3), jnp.float16), jnp.array([0, 2], jnp.uint8)
-    assert F.cross_entropy(half, t).dtype == F.nll_loss(half, t).dtype == jnp.float16
+    assert F.cross_entropy(half, t).dtype == F.nll_loss(half, t).dtype == jnp.float32
+    assert jax.grad(F.cross_entropy)(half, t).dtype == bpjax.grad(F.cross_entropy)(half, t).dtype == jnp.float16
     assert F.cross_entropy(half, jnp.ones((2, 3)) / 3).dtype == jnp.float32  # with probabilities the dtypes promote
 
 

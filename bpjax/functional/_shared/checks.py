@@ -86,6 +86,24 @@ def one_shape(name, **arrays):
         raise ValueError(f"{name}: expected one shape, got {got}: reshape, or spread with jnp.broadcast_to")
 
 
+def broadcast_shape(name, **arrays):
+    """The shape that the arrays have together; refused where they do not broadcast to one. None is no array.
+
+    >>> broadcast_shape("kl_div", input=jnp.ones((2, 3)), target=jnp.ones(3), weight=None)
+    (2, 3)
+    >>> broadcast_shape("kl_div", input=jnp.ones(2), target=jnp.ones(3))
+    Traceback (most recent call last):
+    ValueError: kl_div: expected shapes that broadcast to each other, got input (2,), target (3,)
+    """
+    are_arrays(name, **arrays)
+    shapes = {n: a.shape for n, a in arrays.items() if a is not None}
+    try:
+        return jnp.broadcast_shapes(*shapes.values())
+    except ValueError:
+        got = ", ".join(f"{n} {s}" for n, s in shapes.items())
+        raise ValueError(f"{name}: expected shapes that broadcast to each other, got {got}") from None
+
+
 def at_least_float32(x):
     """The array in float32 where it has less: what sums over many values are computed in."""
     return x.astype(wide(x.dtype))

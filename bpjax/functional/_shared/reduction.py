@@ -1,4 +1,11 @@
-"""What the losses share: the mean, the sum or all of the values, and cotangents of what was broadcast."""
+"""What the losses share: the mean, the sum or all of the values, and cotangents of what was broadcast.
+
+Of inputs of 16 bits a loss is computed and returned in float32, whatever the reduction: a sum of many terms in bfloat16 has two digits,
+and in float16 it overflows at 65504. PyTorch's autocast does the same; without it PyTorch returns the input's type. Cotangents have the
+type of what they belong to.
+"""
+
+import math
 
 import jax.numpy as jnp
 
@@ -27,11 +34,20 @@ def per_element(dy, n, how):
     return at_least_float32(dy) / n if how == "mean" else dy
 
 
+def size_of(*arrays):
+    """How many values the arrays make together, spread over each other's shapes.
+
+    >>> size_of(jnp.ones((2, 1)), jnp.ones(3))
+    6
+    """
+    return math.prod(jnp.broadcast_shapes(*(a.shape for a in arrays)))
+
+
 def unbroadcast(d, like):
     """The cotangent summed over the axes that broadcasting made, as `like`; None for None and for integers."""
     if like is None or not jnp.issubdtype(like.dtype, jnp.floating):
         return None
-    extra = d.ndim - like.ndim
     d = jnp.broadcast_to(d, jnp.broadcast_shapes(d.shape, like.shape))
+    extra = d.ndim - like.ndim
     d = d.sum((*range(extra), *(a + extra for a, n in enumerate(like.shape) if n == 1 and d.shape[a + extra] != 1)))
     return d.reshape(like.shape).astype(like.dtype)

@@ -17,6 +17,10 @@ case("batch_norm", "training, batch 0", [normal(0, 2), normal(2)], f=lambda x, w
 case("batch_norm", "evaluation", [x, *stats, normal(6), normal(6, seed=1)])
 case("batch_norm", "evaluation, plain", [normal(2, 6, 3), *stats])
 
+for id, training in [("training", True), ("evaluation", False)]:
+    nothing = [normal(0), *stats, normal(6), normal(6, seed=1)]
+    case("batch_norm", f"{id}, no axis of channels", nothing, training=training)
+
 cube = [normal(4, 4, 4), normal(4, seed=2), positive(4), normal(4), normal(4, seed=1)]
 case("instance_norm", "affine", [cube[0], *cube[3:]], f=lambda x, w, b: F.instance_norm(x, None, None, w, b))
 case("instance_norm", "statistics not used", cube)

@@ -36,6 +36,11 @@ def apart(*shape, seed=0):
     return np.random.default_rng(seed).permutation(int(np.prod(shape))).reshape(shape) / 7.0 + 0.01
 
 
+def is_loss(op):
+    """Whether it is one of the losses, which are float32 of inputs of 16 bits."""
+    return op.endswith("loss") or "cross_entropy" in op or op == "kl_div"
+
+
 CASES: list[Case] = []
 _seen: set = set()
 
