@@ -2,6 +2,9 @@
 
 import contextlib
 import functools
+import inspect
+import sys
+import types
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -96,6 +99,7 @@ class Binding:
         self.outputs: dict[str, Any] | None = None  # by path, where somebody asks for them
         self.counts: dict[str, int] = {}
         self.active: list[str] = []  # the paths of the modules being called
+        self.loops = 0 if rng is None else len(_loops())  # those around the whole application, each of whose steps binds a key of its own
 
 
 class Module:
@@ -426,11 +430,19 @@ class Module:
     def next_key(self):
         """A new key for what is random here: `apply`'s rng, folded with this module's path and a count of its draws.
 
-        The body of a scan is traced once, so all its steps see one key: hand a key to each step through the scan's inputs instead.
+        Inside a scan, a loop or a vmap within forward it is an error: their function is traced once, so all steps would see one key.
         """
         binding = self._binding
         if binding is None or binding.rng is None:
             raise self._name(ValueError("is random in train mode and needs a key: give apply(..., rng=jax.random.key(0))"))
+        if len(around := _loops()) > binding.loops:
+            raise self._name(
+                ValueError(
+                    f"draws inside a {around[0]} within forward, which is traced once: all its steps would draw the same. Take "
+                    "keys = jax.random.split(self.next_key(), steps) before it, hand them over with the other inputs, and call the "
+                    "function, such as F.dropout(x, p, rng=key), or the module bound with that key. nn.Repeat does so for a stack of layers"
+                )
+            )
         count = binding.counts[self._path] = binding.counts.get(self._path, -1) + 1
         return jax.random.fold_in(fold_path(binding.rng, self._path), count)
 
@@ -585,6 +597,24 @@ _INSTEAD = {  # PyTorch's methods that change a module in place, and what stands
 
 def _directly_in(value) -> list:
     return list(value.values()) if isinstance(value, dict) else list(value) if isinstance(value, list | tuple) else []
+
+
+@functools.cache
+def _loop_code() -> dict:
+    """The code of what traces a function once and runs it for many steps, and its name."""
+    code = {inspect.unwrap(f).__code__: name for f, name in ((lax.scan, "lax.scan"), (lax.while_loop, "lax.while_loop"))}
+    mapped = [c for c in inspect.unwrap(jax.vmap).__code__.co_consts if isinstance(c, types.CodeType)]
+    return code | dict.fromkeys(mapped, "jax.vmap")
+
+
+def _loops() -> list[str]:
+    """The loops and maps whose function is being traced here, the innermost first. Nothing public in JAX but the stack tells."""
+    found, frame, code = [], sys._getframe(1), _loop_code()
+    while frame is not None:
+        if frame.f_code in code:
+            found.append(code[frame.f_code])
+        frame = frame.f_back
+    return found
 
 
 def _check_key(who, rng):
