@@ -16,11 +16,11 @@ class NanReport(NamedTuple):
     """Where the first non-finite value appears. False in a condition if there is none; `str` tells it in a few lines.
 
     Attributes:
-        direction: "forward", "backward", "input" (an argument that holds NaN), or "" where all is finite.
+        direction: "forward", "backward", "input" (an argument, or data closed over, holds NaN or an infinity), or "" where all is finite.
         equation: the op, function or primitive; of an input its name.
         module: the module of that equation; "after fc2" for what follows its parameters.
         scope: the named scopes in which it stands, if they say something else.
-        line: file:line of the code that called it.
+        line: file:line of the code that called it; of an input of the code that first uses it.
         step: the scan step, or None.
         values: what went in and what came out, by name.
         note: what else there is to know.
@@ -42,13 +42,21 @@ class NanReport(NamedTuple):
         if not self:
             return "no NaN and no infinity reaches the value or the gradient"
         if self.direction == "input":
-            return f"{self.equation} holds NaN before the function begins\n" + self._values()
+            has_nan = any(map(_has_nan, self.values.values()))
+            head = f"{self.equation} holds {'NaN' if has_nan else 'an infinity'} before the function begins"
+            head += f"; it is used at {self.line}" if self.line else ""
+        else:
+            head = f"the first non-finite value appears in the {self.place}"
+        return "\n".join([head, self._values(), *([f"  note: {self.note}"] if self.note else [])])
+
+    @property
+    def place(self) -> str:
+        """The equation, its module, line and step in words."""
         at = f' in module "{self.module}"' if self.module else ""
         scope = f" (scope {self.scope})" if self.scope else ""
         step = f", scan step {', '.join(map(str, self.step))}" if self.step else ""
         line = f", {self.line}" if self.line else ""
-        head = f"the first non-finite value appears in the {self.direction} pass of {self.equation}{at}{scope}{line}{step}"
-        return "\n".join([head, self._values(), *([f"  note: {self.note}"] if self.note else [])])
+        return f"{self.direction} pass of {self.equation}{at}{scope}{line}{step}"
 
     def _values(self):
         return "\n".join(f"  {name} = {_shown(x)}" for name, x in self.values.items())
@@ -58,8 +66,9 @@ def find_nan(f: Callable, *args, argnums: int | Sequence[int] = 0, has_aux: bool
     """The equation in which the first NaN or infinity that reaches the value or the gradient of `f` appears.
 
     The function is run equation by equation, also inside `jit`, scans, branches and checkpoints; where its value is finite, so is its
-    backward pass, by the rules that `bpjax.grad` uses. An infinity that the program itself writes (a mask of -inf) is not
-    reported, but a NaN made from it is.
+    backward pass, by the rules that `bpjax.grad` uses. An infinity that came in, or that the program itself writes (a mask of -inf), is
+    not reported where it stays without effect. Where it spoils the value or the gradient, the argument that it came in by is named, with
+    the first equation that it spoils in the note.
 
     Args:
         f: any function that `bpjax.grad` takes; its value need not be a scalar.
@@ -71,24 +80,33 @@ def find_nan(f: Callable, *args, argnums: int | Sequence[int] = 0, has_aux: bool
     ('backward', 'sqrt')
     """
     replay = Replay(f, args, kwargs, argnums, has_aux)
-    found, hidden = _forward(replay)
+    spread = _spread(replay)
+    found = _forward(replay, spread)
     if found is not None:
         return found
     replay.back()
-    return _backward(replay, hidden)
+    return _backward(replay, spread)
 
 
-def _forward(replay: Replay) -> tuple[NanReport | None, set]:
-    """The first event of which the value is not finite; and the equations with events that stay hidden."""
-    state: dict[Any, str] = {}  # of variables that are not finite: "given" by the program itself, or "bad"
+class _Spread(NamedTuple):
+    """How what is not finite spreads through the forward pass.
+
+    `state`: of variables that are not finite "given" (an infinity that came in, or that the program itself writes) or "bad"; `made_by`:
+    of each variable its equation, by number; `events`: the numbers of equations that make something "bad" of what is not.
+    """
+
+    state: dict[Any, str]
+    made_by: dict[Any, int]
+    events: set[int]
+
+
+def _spread(replay: Replay) -> _Spread:
+    state: dict[Any, str] = {}
     made_by: dict[Any, int] = {}
     events: set[int] = set()
-    inputs = {}
     for v, x in zip(replay.invars, replay.inputs):
-        if _has_nan(x):
-            state[v], inputs[v] = "bad", x
-        elif not _is_finite(x):
-            state[v] = "given"
+        if not _is_finite(x):
+            state[v] = "bad" if _has_nan(x) else "given"
     for i, eqn in enumerate(replay.eqns):
         kinds = {_given(v) if isinstance(v, Literal) else state.get(v) for v in eqn.invars}
         for v in eqn.outvars:
@@ -103,26 +121,65 @@ def _forward(replay: Replay) -> tuple[NanReport | None, set]:
             else:
                 state[v] = "bad"
                 events.add(i)
-    reached, front = set(), [v for v in replay.program.outvars if not isinstance(v, Literal) and state.get(v) == "bad"]
+    return _Spread(state, made_by, events)
+
+
+def _behind(replay: Replay, spread: _Spread, variables, state: str) -> set:
+    """These variables and those that they have it from, as far as they are in this state."""
+    reached: set = set()
+    front = [v for v in variables if not isinstance(v, Literal) and spread.state.get(v) == state]
     while front:
         v = front.pop()
         if v in reached:
             continue
         reached.add(v)
-        if v in made_by and made_by[v] not in events:
-            front += [u for u in replay.eqns[made_by[v]].invars if not isinstance(u, Literal) and state.get(u) == "bad"]
-    if sources := [v for v in replay.invars if v in reached and v in inputs]:
-        name = replay.names[sources[0]]
-        return NanReport("input", name, values={name: inputs[sources[0]]}), set()
-    first = min((made_by[v] for v in reached if made_by.get(v) in events), default=None)
-    if first is None:
-        return None, {replay.eqns[i] for i in events}
-    eqn = replay.eqns[first]
-    outputs = {f"output {i}" if len(eqn.outvars) > 1 else "output": replay.values[v] for i, v in enumerate(eqn.outvars)}
-    return _report(replay, "forward", eqn, _inputs(replay, eqn) | outputs), set()
+        i = spread.made_by.get(v)
+        if i is not None and not (state == "bad" and i in spread.events):
+            front += [u for u in replay.eqns[i].invars if not isinstance(u, Literal) and spread.state.get(u) == state]
+    return reached
 
 
-def _backward(replay: Replay, hidden: set) -> NanReport:
+def _forward(replay: Replay, spread: _Spread) -> NanReport | None:
+    """The first event of which the value is not finite, or the argument whose infinity it is."""
+    outputs = replay.program.outvars
+    reached = _behind(replay, spread, outputs, "bad")
+    if sources := [v for v in replay.invars if v in reached]:
+        return _input(replay, sources[0])
+    first = min((spread.made_by[v] for v in reached if spread.made_by.get(v) in spread.events), default=None)
+    if first is not None:
+        eqn = replay.eqns[first]
+        report = _report(replay, "forward", eqn, _inputs(replay, eqn) | _outputs(replay, eqn))
+        return _came_in(replay, spread, eqn, report) or report
+    infinite = _behind(replay, spread, outputs, "given")
+    if sources := [v for v in replay.invars if v in infinite]:
+        return _input(replay, sources[0], "the value of the function is not finite already")
+    writing = [
+        spread.made_by[v] for v in infinite if any(isinstance(u, Literal) and _given(u) for u in replay.eqns[spread.made_by[v]].invars)
+    ]
+    if writing:
+        eqn = replay.eqns[min(writing)]
+        return _report(replay, "forward", eqn, _inputs(replay, eqn) | _outputs(replay, eqn), "the program itself writes this infinity")
+    return None
+
+
+def _came_in(replay: Replay, spread: _Spread, eqn, report: NanReport) -> NanReport | None:
+    """Where an equation makes NaN of an infinity that came in: that argument; `report` is of the equation."""
+    infinite = _behind(replay, spread, eqn.invars, "given")
+    sources = [v for v in replay.invars if v in infinite]
+    return _input(replay, sources[0], f"first spoilt by it: the {report.place}") if sources else None
+
+
+def _input(replay: Replay, v, note="") -> NanReport:
+    """An argument that holds what is not finite."""
+    name, x = replay.names[v], np.asarray(replay.of(v))
+    at = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0]) if x.ndim else ()
+    where = f"the first is {x[at]}" + (f" at {at}" if x.ndim else "")
+    user = next((eqn for eqn in replay.eqns if v in eqn.invars), None)
+    line = place_of(user).line if user else ""
+    return NanReport("input", name, line=line, values={name: replay.of(v)}, note="; ".join(filter(None, [where, note])))
+
+
+def _backward(replay: Replay, spread: _Spread) -> NanReport:
     """The first rule, from the end, that makes a cotangent non-finite which the gradient then is."""
     reaches = {v for v, name in replay.names.items() if name in replay.gradients and not _is_finite(replay.gradients[name])}
     if not reaches:
@@ -143,9 +200,10 @@ def _backward(replay: Replay, hidden: set) -> NanReport:
     dys = {f"cotangent of output {i}" if len(eqn.outvars) > 1 else "cotangent": d for i, d in enumerate(replay.dys[eqn]) if d is not None}
     dxs = {f"its cotangent of input {i}": d for i, d in enumerate(replay.dxs[eqn]) if d is not None}
     note = ""
-    if eqn in hidden:
+    if any(spread.made_by[v] in spread.events for v in eqn.outvars):
         note = "its forward value is not finite either, and hidden later (by jnp.where?): make its input safe, not its output"
-    return _report(replay, "backward", eqn, _inputs(replay, eqn) | dys | dxs, note)
+    report = _report(replay, "backward", eqn, _inputs(replay, eqn) | dys | dxs, note)
+    return _came_in(replay, spread, eqn, report) or report
 
 
 def _report(replay: Replay, direction, eqn, values, note="") -> NanReport:
@@ -158,6 +216,10 @@ def _report(replay: Replay, direction, eqn, values, note="") -> NanReport:
 def _inputs(replay: Replay, eqn) -> dict[str, Any]:
     names = [replay.names.get(v) if not isinstance(v, Literal) else None for v in eqn.invars]
     return {f"input {i}" + (f", {name}" if name else ""): replay.of(v) for i, (v, name) in enumerate(zip(eqn.invars, names))}
+
+
+def _outputs(replay: Replay, eqn) -> dict[str, Any]:
+    return {f"output {i}" if len(eqn.outvars) > 1 else "output": replay.values[v] for i, v in enumerate(eqn.outvars)}
 
 
 def _given(literal) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .. import engine
 from ..engine import Hook, Record, hooked, op_of, rule_of, run, sweep
@@ -57,7 +58,7 @@ class Replay:
         self.eqns, self.invars = self.program.eqns, self.program.invars
         self.value = [self.of(v) for v in self.program.outvars]
         self.names = dict(zip(self.invars[len(consts) :], self.parameters))
-        others = _other_leaves(signature, args, kwargs, numbers)
+        others = [*_other_leaves(signature, args, kwargs, numbers), *_closed_over(f)]
         for i, (v, x) in enumerate(zip(self.invars, consts)):
             self.names[v] = next((name for name, leaf in others if leaf is x), f"constant {i}")
         modules = owners([path for (path, _), on in zip(flat, floating) if on], numbers)
@@ -126,6 +127,29 @@ def _argument_names(f, args, kwargs) -> list[str]:
     except (TypeError, ValueError):
         names = []
     return [names[i] if i < len(names) else f"argument {i}" for i in range(len(args))]
+
+
+def _closed_over(f) -> list[tuple[str, Any]]:
+    """The arrays that the code of `f` takes from around it, with their names there."""
+    try:
+        around = inspect.getclosurevars(inspect.unwrap(f))
+    except (TypeError, ValueError):
+        return []
+    given = [
+        (name, x)
+        for name, x in {**around.globals, **around.nonlocals}.items()
+        if isinstance(x, jax.Array | np.ndarray | dict | list | tuple)
+    ]
+    leaves = [(name, path, leaf) for name, value in given for path, leaf in _leaves(value)]
+    return [(".".join([name, *map(key_name, path)]), leaf) for name, path, leaf in leaves if jaxprs.is_arraylike(leaf)]
+
+
+def _leaves(value) -> list[tuple]:
+    """With their paths; none of what is no pytree for JAX (keys that cannot be sorted)."""
+    try:
+        return jax.tree_util.tree_leaves_with_path(value)
+    except (TypeError, ValueError):
+        return []
 
 
 def _other_leaves(signature, args, kwargs, numbers) -> list[tuple[str, Any]]:

@@ -87,6 +87,10 @@ def half(x):
 half.def_forward(lambda x: (x / 2, {"x": x}))
 half.def_backward(lambda saved, dy: (dy * 0.5 * saved["x"] / saved["x"],))
 
+FEATURE = jnp.log(x)
+spoiling = jnp.ones(2), {"u": jnp.array([[1.0, -jnp.inf], [2.0, 3.0]])}
+WRITING = ("_where", "select_n", "convert_element_type", "broadcast_in_dim")
+
 nan_params = {"fc": {"w": jnp.array([1.0, jnp.nan])}}
 
 # what is planted: the function and its arguments; direction, equation, module
@@ -118,6 +122,28 @@ CASES = {
     "in an Equinox model": (*of_equinox(lambda h: h / (h - h)), "forward", "div", "after layers.0"),
     "in an Equinox model's backward": (*of_equinox(lambda h: jnp.sqrt(h - h)), "backward", "sqrt", "after layers.1"),
     "a parameter that is NaN already": (lambda p: p["fc"]["w"].sum(), (nan_params,), "input", "fc.w", ""),
+    "a feature of log(0) among the data": (lambda w, feature: ((feature * w) ** 2).mean(), (x, jnp.log(x)), "input", "feature", ""),
+    "a feature of log(0) that is closed over": (lambda w: ((FEATURE * w) ** 2).mean(), (x,), "input", "FEATURE", ""),
+    "a feature of log(0) that spoils the gradient alone": (
+        lambda w, data: jnp.tanh(data["u"] @ w).sum(),
+        (*spoiling,),
+        "input",
+        "data.u",
+        "",
+    ),
+    "an infinite target": (lambda w, target: jnp.abs(w - target).max(), (x, jnp.array([0, jnp.inf, 0])), "input", "target", ""),
+    "an infinity that is the value": (lambda w, extra: jnp.maximum(w.sum(), extra), (x, jnp.array(jnp.inf)), "input", "extra", ""),
+    "an infinite feature, subtracted from itself": (lambda w, u: (w * (u - u.max())).sum(), (x, -jnp.log(x)), "input", "u", ""),
+    "an infinite feature in a scan": (lambda w, u: lax.scan(lambda h, r: (h + r * w, r), w, u)[0].sum(), (x, jnp.log(x)), "input", "u", ""),
+    "a parameter that is infinite": (
+        lambda p: (p["fc"]["w"] ** 2).sum(),
+        ({"fc": {"w": jnp.array([1.0, -jnp.inf])}},),
+        "input",
+        "fc.w",
+        "",
+    ),
+    "a mask that came in and covers a row": (lambda x, b: jax.nn.softmax(x + b).sum(), (x, jnp.full(3, -jnp.inf)), "input", "b", ""),
+    "an infinity that the program writes into its value": (lambda x: jnp.where(x > 1, x, jnp.inf).sum(), (x,), "forward", WRITING, ""),
     "data that is NaN already": (lambda w, batch: (w * batch).sum(), (x, x / x), "input", "batch", ""),
 }
 
@@ -161,6 +187,15 @@ def test_the_step_of_a_scan_is_named():
     assert bpjax.find_nan(scanned, 0.5, jnp.array([0.0, 0.0, 0.25, 0.0])).step == (3,)
 
 
+def test_of_an_infinity_that_came_in_its_place_is_told_and_what_it_spoils():
+    data = jnp.ones((40, 3)).at[17, 2].set(-jnp.inf)
+    report = bpjax.find_nan(lambda w, data: ((data @ w) ** 2).mean(), x, data)
+    assert "data holds an infinity before the function begins" in str(report) and "-inf at (17, 2)" in str(report)
+    assert "the value of the function is not finite already" in report.note and "test_nonfinite.py:" in report.line
+    report = bpjax.find_nan(lambda w, data: jnp.tanh(data * w).sum(), x, data)
+    assert "backward pass of mul" in report.note
+
+
 def test_a_large_array_is_told_by_its_range_and_first_bad_place():
     report = bpjax.find_nan(lambda x: jnp.log(x).sum(), jnp.arange(100.0).reshape(10, 10))
     assert "from 0 to 99" in str(report) and "1 not finite, the first at (0, 0): -inf" in str(report)
@@ -170,8 +205,11 @@ def test_a_hidden_forward_value_is_told_beside_its_backward():
     assert "hidden" in bpjax.find_nan(*CASES["0/0 hidden by where"][:1], x).note
 
 
+MASK = jnp.array([0.0, -jnp.inf, 0.0])
 FINE = {
     "a finite function": lambda x: jnp.tanh(x).sum(),
+    "a mask of -inf that is closed over": lambda x: jax.nn.softmax(x + MASK).sum(),
+    "an infinite bound": lambda x: jnp.clip(x, -jnp.inf, jnp.array(jnp.inf)).sum(),
     "a mask of -inf": lambda x: jax.nn.softmax(jnp.where(x > 0.5, x, -jnp.inf)).sum(),
     "log hidden by a double where": lambda x: jnp.where(x > 0, jnp.log(jnp.where(x > 0, x, 1.0)), 0.0).sum(),
     "NaN in what is not returned": lambda x: (jnp.log(-1 - x), x.sum())[1],
