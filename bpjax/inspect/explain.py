@@ -166,7 +166,8 @@ def _backward(replay: Replay, name: _Names) -> list[dict]:
 
 def _update(replay: Replay, parameter: str, new) -> dict:
     old, gradient = replay.parameters[parameter], replay.gradients[parameter]
-    return {"module": owner_of(parameter), "weight": parameter, "old": _text(old), "gradient": _text(gradient), "new": _text(new)}
+    module = "" if owner_of(parameter) in replay.at_the_root else owner_of(parameter)
+    return {"module": module, "weight": parameter, "old": _text(old), "gradient": _text(gradient), "new": _text(new)}
 
 
 def _updated(args: Sequence[Any], numbers: Sequence[int], new: dict) -> list:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from .. import engine
@@ -182,7 +183,7 @@ class _Probe(Hook):
     def home(self, eqn) -> str | None:
         """The module behind whose parameters the equation stands."""
         value = self.modules.values.get(eqn.outvars[0])
-        return value.home if value and value.home in self.modules.order else None
+        return value.home if value and value.home in self.modules.depths else None
 
     def health(self, findings, value, params, grads, others) -> Health:
         """Everything that was seen, added up by module."""
@@ -196,11 +197,12 @@ class _Probe(Hook):
 
         def column(kind):
             total = _norm_of_all if kind.endswith("norm") else _sum_of_all
-            return jnp.stack(_alike([total(sums[m][kind]) for m in order])) if order else jnp.zeros(0)
+            return _stacked([total(sums[m][kind]) for m in order])
 
         gradient = _norms(grads)
-        bad = [jnp.where(jnp.isfinite(n), 0.0, 1.0) for n in gradient]
-        of_module = [sum((b for b, name in zip(bad, self.parameters) if owner_of(name) == m), jnp.zeros(())) for m in order]
+        number = {module: i for i, module in enumerate(order)}
+        owner = np.array([number.get(owner_of(name), len(order)) for name in self.parameters], int)
+        bad = jnp.zeros(len(order) + 1).at[owner].add(jnp.where(jnp.isfinite(gradient), 0.0, 1.0))[: len(order)]
         delta = column("output norm")
         leaves = [x for x in jax.tree.leaves(others) if jaxprs.is_floating(x)]
         return Health(
@@ -214,7 +216,7 @@ class _Probe(Hook):
             dead=column("dead") / column("units"),
             saturated=column("flat") / column("values"),
             nonfinite_forward=column("output forward") + column("exit forward"),
-            nonfinite_backward=column("output backward") + (jnp.stack(of_module) if order else 0.0),
+            nonfinite_backward=column("output backward") + bad,
             nonfinite_input=sum((_nonfinite(x, jnp.sum(_wide(x))) for x in leaves), jnp.zeros(())),
             weight=_norms(params),
             gradient=gradient,
@@ -250,7 +252,12 @@ def _wide(x) -> jax.Array:
 
 def _alike(numbers: Sequence[Any]) -> list[jax.Array]:
     """In one type, the widest."""
-    return [jnp.asarray(x, jnp.result_type(jnp.float32, *numbers)) for x in numbers]
+    widest = jnp.result_type(jnp.float32, *{jnp.result_type(x) for x in numbers})
+    return [jnp.asarray(x, widest) for x in numbers]
+
+
+def _stacked(numbers: Sequence[Any]) -> jax.Array:
+    return jnp.stack(_alike(numbers)) if len(numbers) else jnp.zeros(0)
 
 
 def _norm(x) -> jax.Array:
@@ -284,7 +291,7 @@ def _nonfinite(x, total) -> jax.Array:
 
 def _norms(tree) -> jax.Array:
     leaves = jax.tree.leaves(tree)
-    return jnp.stack(_alike([_norm(leaf) for leaf in leaves])) if leaves else jnp.zeros(0)
+    return _stacked([_norm(leaf) for leaf in leaves])
 
 
 def _cosines(tree, other) -> jax.Array:
@@ -294,8 +301,7 @@ def _cosines(tree, other) -> jax.Array:
         x, y = _wide(x), _wide(y)
         return jnp.sum(x / _norm(x) * (y / _norm(y)))
 
-    cosines = jax.tree.leaves(jax.tree.map(cosine, tree, other))
-    return jnp.stack(_alike(cosines)) if cosines else jnp.zeros(0)
+    return _stacked(jax.tree.leaves(jax.tree.map(cosine, tree, other)))
 
 
 def _sketches(tree) -> jax.Array:

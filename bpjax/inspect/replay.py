@@ -12,7 +12,7 @@ from .. import engine
 from ..engine import Hook, Record, hooked, op_of, rule_of, run, sweep
 from ..program import jaxprs
 from ..program.jaxprs import Literal
-from ..program.modules import Modules, key_name, leaf_name, owners
+from ..program.modules import Modules, key_name, leaf_name, owner_of, owners
 from ..program.unrolled import unrolled
 
 
@@ -22,6 +22,7 @@ class Replay:
     Attributes:
         value: what `f` returned (with `has_aux` the first of the pair).
         eqns, steps: the equations in the order of the forward pass, and for each the scan steps that it belongs to.
+        at_the_root: the parameters that stand in no module but the model itself.
         names: what the function's inputs are called: parameters by path, other arguments by the name in the signature.
         modules: to which module each variable belongs.
         records: the differentiated equations, in the order of the forward pass.
@@ -39,6 +40,7 @@ class Replay:
         self.bare = {f"argument {n}": signature[n] for n in numbers}  # arguments that are one array go by their name
         names = [self.bare.get(name, name) for name in (leaf_name(path, numbers) for path, _ in flat)]
         self.parameters = {name: jnp.asarray(x) for name, (_, x), on in zip(names, flat, floating) if on}
+        self.at_the_root = {name.removesuffix(".value") for name in self.parameters} & {owner_of(name) for name in self.parameters}
         if not self.parameters:
             raise TypeError(f"argument {', '.join(map(str, numbers))} holds no floating array to differentiate; choose others by argnums=")
 
@@ -89,9 +91,9 @@ class Replay:
         self.deltas.update((v, self.gradients[name]) for v, name in self.names.items() if name in self.parameters)
 
     def where(self, eqn) -> str:
-        """The module in which an equation stands; "after fc2" for what follows the parameters of "fc2"; empty before any."""
+        """The module in which an equation stands; "after fc2" for what follows the parameters of "fc2"; empty before any and in the root."""
         home = self.modules.home(eqn)
-        if not home or home in self.bare.values():
+        if not home or home in self.bare.values() or home in self.at_the_root:
             return ""
         return home if self.modules.is_inside(eqn) else f"after {home}"
 

@@ -149,8 +149,10 @@ class Series:
         for field in dataclasses.fields(Health):
             if field.name not in _NAMES:
                 setattr(self, field.name, np.stack([np.asarray(getattr(h, field.name), np.float64) for h in healths]))
-        owner = np.array([owner_of(name) for name in self.parameters])
-        self.of = [owner == m for m in self.modules]
+        of: dict[str, list[int]] = {m: [] for m in self.modules}
+        for p, name in enumerate(self.parameters):
+            of.get(owner_of(name), []).append(p)
+        self.of = list(of.values())  # of each module the numbers of its parameters
         floor = np.array([np.sqrt(np.sum(np.array(healths[-1].sizes)[k])) * t.weight_floor for k in self.of])
         self.weights = np.maximum(self.of_modules(self.weight), floor)
         with np.errstate(all="ignore"):

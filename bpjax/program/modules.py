@@ -66,11 +66,16 @@ class Modules:
     def __init__(self, prog: Program, owners: Mapping[Any, str]):
         """`owners`: for each input that is a parameter its module."""
         self.program = prog
-        self.order: list[str] = []
+        self.depths: dict[str, int] = {}
         self.values: dict[Any, _Value] = {v: _Value("parameter", owners[v]) if v in owners else _DATA for v in prog.invars}
         self.mixing: set[Any] = set()  # the outputs of equations in which parameters meet values
         self.regions: set[Any] = set()  # the outputs of equations that hold several modules
         self._visit(prog)
+
+    @property
+    def order(self) -> list[str]:
+        """The modules in the order in which values meet them."""
+        return list(self.depths)
 
     def home(self, eqn) -> str:
         """The module in which the equation stands."""
@@ -117,13 +122,12 @@ class Modules:
         if not values and not (eqn.primitive.name in _MEETS and any(v.aval.shape for v, i in zip(eqn.invars, inputs) if i == _NEUTRAL)):
             is_norm = not out.aval.shape and any(v.aval.shape for v in eqn.invars)  # a regulariser: no part of the network
             return _NEUTRAL if is_norm else _Value("parameter", home)
-        if home not in self.order:
-            self.order.append(home)
+        self.depths.setdefault(home, len(self.depths))
         self.mixing.update(eqn.outvars)
         return _Value("value", home)
 
     def _depth(self, value: _Value) -> int:
-        return self.order.index(value.home) if value.home in self.order else -1
+        return self.depths.get(value.home, -1)
 
     def _enter(self, eqn, inner: Sequence[Program], inputs: Sequence[_Value]) -> list[_Value]:
         """Into a scan, a cond or a checkpoint; what its outputs are."""
@@ -180,7 +184,7 @@ class Modules:
                 source = now.get(atom, atom)
                 is_exit = atom in inside and value.home != DATA
                 entered[atom, None] = mark(source, Border("exit", value.home)) if is_exit else source
-            if consumer in self.order and (atom, consumer) not in entered:
+            if consumer in self.depths and (atom, consumer) not in entered:
                 entered[atom, consumer] = mark(entered[atom, None], Border("entry", consumer))
             return entered.get((atom, consumer), entered[atom, None])
 

@@ -148,6 +148,41 @@ CASES = {
 }
 
 
+def one_layer_of_bpjax():
+    layer = nn.Linear(3, 2)
+    return lambda params: layer.apply(params, jnp.ones((5, 3))), layer.init(key)
+
+
+def one_layer_of_equinox():
+    params, static = eqx.partition(eqx.nn.Linear(3, 2, key=key), eqx.is_inexact_array)
+    return lambda params: jax.vmap(eqx.combine(params, static))(jnp.ones((5, 3))), params
+
+
+def one_layer_of_flax():
+    graph, params, rest = nnx.split(nnx.Linear(3, 2, rngs=nnx.Rngs(0)), nnx.Param, ...)
+    return lambda params: nnx.merge(graph, params, rest, copy=True)(jnp.ones((5, 3))), params
+
+
+ONE_LAYER = {
+    "bpjax": one_layer_of_bpjax,
+    "Equinox": one_layer_of_equinox,
+    "Flax": one_layer_of_flax,
+    "a dict": lambda: (lambda p: jnp.ones((5, 3)) @ p["w"] + p["b"], {"w": jnp.ones((3, 2)), "b": jnp.ones(2)}),
+    "a list": lambda: (lambda p: jnp.ones((5, 3)) @ p[0] + p[1], [jnp.ones((3, 2)), jnp.ones(2)]),
+    "a parameter beside modules": lambda: (lambda p: p["fc"]["w"] * p["scale"], {"fc": {"w": jnp.ones(2)}, "scale": jnp.ones(2)}),
+}
+
+
+@pytest.mark.parametrize("broken", [lambda y: jnp.log(0 * y).sum(), lambda y: jnp.sqrt(y - y).sum()], ids=["forward", "backward"])
+@pytest.mark.parametrize("name", ONE_LAYER)
+def test_the_names_of_a_root_s_own_parameters_stand_for_no_module(name, broken):
+    predict, params = ONE_LAYER[name]()
+    report = bpjax.find_nan(lambda p: broken(predict(p)), params)
+    assert report.module == "" and "module" not in str(report)
+    rows = bpjax.explain(lambda p: predict(p).sum(), params).steps[0]["update"]
+    assert [row["module"] for row in rows if "." not in row["weight"].removesuffix(".value")] == [""] * (1 if "beside" in name else 2)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_find_nan_is_right_on(name):
     f, args, direction, equation, module = CASES[name]
