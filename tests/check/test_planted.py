@@ -163,7 +163,7 @@ for primitive, _, f, args, _ in primitive_cases.CASES:
 CASTS = {"convert_element_type", "reduce_precision"}  # identities where a program is judged in float64
 
 
-@pytest.mark.parametrize("primitive", PRIMITIVES.keys() - CASTS)
+@pytest.mark.parametrize("primitive", sorted(PRIMITIVES.keys() - CASTS))
 def test_in_a_primitive(primitive, monkeypatch, record_property):
     f, args = PRIMITIVES[primitive]
     monkeypatch.setitem(RULES, primitive, Planted(RULES[primitive]))
