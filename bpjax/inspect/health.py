@@ -154,11 +154,12 @@ class _Probe(Hook):
     def observe(self, record, dys, dxs) -> dict | None:
         place = self._place(record.eqn)
         if place:
-            seen = {"norm": _norm(dys[0])}
+            norm, bad = _norm_and_nonfinite(dys[0])
+            seen = {"norm": norm}
             if record.eqn.params["name"] in self.counted:
                 seen["forward"] = record.saved[1]
             if place.kind == "output":
-                seen["backward"] = _nonfinite(dys[0], seen["norm"])
+                seen["backward"] = bad
             return seen
         return self._activation(record, dys[0])
 
@@ -260,51 +261,71 @@ def _stacked(numbers: Sequence[Any]) -> jax.Array:
     return jnp.stack(_alike(numbers)) if len(numbers) else jnp.zeros(0)
 
 
-def _norm(x) -> jax.Array:
-    """The L2 norm. Where the squares overflow or underflow and x does not, it is taken of x over its largest."""
+@jax.jit  # traced once for all modules of one shape
+def _norm_and_nonfinite(x) -> tuple[jax.Array, jax.Array]:
+    """The L2 norm, and how many are not finite; where the squares tell it, nothing else is computed."""
+    squared = _squared(x)
+    return lax.cond(_is_held(squared), lambda: (jnp.sqrt(squared), jnp.float32(0)), lambda: (_scaled_norm(x), _count(x)))
+
+
+def _squared(x) -> jax.Array:
+    return jnp.sum(jnp.square(_wide(x)))
+
+
+def _is_held(squared):
+    """Whether a sum of squares has neither overflowed nor lost its small terms."""
+    limits = jnp.finfo(jnp.float32)
+    return (squared > limits.tiny / limits.eps) & (squared <= limits.max)
+
+
+def _scaled_norm(x) -> jax.Array:
+    """The L2 norm of x over its largest, times that: without overflow and underflow."""
     x = _wide(x)
-    squared = jnp.sum(jnp.square(x))
-
-    def scaled():
-        largest = jnp.max(jnp.abs(x), initial=0)
-        can_divide = (largest > 0) & jnp.isfinite(largest)
-        unit = jnp.where(can_divide, largest, 1)
-        return jnp.where(can_divide, unit * jnp.sqrt(jnp.sum(jnp.square(x / unit))), largest)
-
-    limits = jnp.finfo(x.dtype)
-    return lax.cond((squared > limits.tiny / limits.eps) & (squared <= limits.max), lambda: jnp.sqrt(squared), scaled)
+    largest = jnp.max(jnp.abs(x), initial=0)
+    can_divide = (largest > 0) & jnp.isfinite(largest)
+    unit = jnp.where(can_divide, largest, 1)
+    return jnp.where(can_divide, unit * jnp.sqrt(jnp.sum(jnp.square(x / unit))), largest)
 
 
 def _norm_of_all(parts: Sequence[Any]) -> jax.Array:
     """Of norms that were met one after the other, each stacked over the steps of a scan, the norm of all."""
-    return _norm(jnp.concatenate([part.ravel() for part in _alike(parts)])) if parts else jnp.zeros(())
+    if len(parts) == 1 and not parts[0].ndim:
+        return parts[0]
+    return _scaled_norm(jnp.concatenate([part.ravel() for part in _alike(parts)])) if parts else jnp.zeros(())
 
 
 def _sum_of_all(parts: Sequence[Any]) -> jax.Array:
     return sum((jnp.sum(part) for part in parts), jnp.zeros(()))
 
 
+@jax.jit
 def _nonfinite(x, total) -> jax.Array:
     """How many are not finite; counted only where a sum over all, which costs less, is not."""
-    return lax.cond(jnp.isfinite(total), lambda: jnp.zeros((), jnp.float32), lambda: jnp.sum(~jnp.isfinite(x), dtype=jnp.float32))
+    return lax.cond(jnp.isfinite(total), lambda: jnp.float32(0), lambda: _count(x))
+
+
+def _count(x) -> jax.Array:
+    return jnp.sum(~jnp.isfinite(x), dtype=jnp.float32)
 
 
 def _norms(tree) -> jax.Array:
     leaves = jax.tree.leaves(tree)
-    return _stacked([_norm(leaf) for leaf in leaves])
+    squared = _stacked([_squared(leaf) for leaf in leaves])
+    return lax.cond(jnp.all(_is_held(squared)), lambda: jnp.sqrt(squared), lambda: _stacked([_scaled_norm(x) for x in leaves]))
 
 
 def _cosines(tree, other) -> jax.Array:
     """Of the angles between the leaves of two trees; NaN where one is zero."""
 
-    def cosine(x, y):
-        x, y = _wide(x), _wide(y)
-        return jnp.sum(x / _norm(x) * (y / _norm(y)))
+    @jax.jit
+    def cosine(x, y, norm_x, norm_y):
+        return jnp.sum(_wide(x) / norm_x * (_wide(y) / norm_y))
 
-    return _stacked(jax.tree.leaves(jax.tree.map(cosine, tree, other)))
+    return _stacked(list(map(cosine, jax.tree.leaves(tree), jax.tree.leaves(other), _norms(tree), _norms(other))))
 
 
 def _sketches(tree) -> jax.Array:
+    @jax.jit
     def parts(leaf):
         flat = _wide(leaf).ravel()
         return jnp.pad(flat, (0, -flat.size % SKETCH)).reshape(SKETCH, -1).sum(1)

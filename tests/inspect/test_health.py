@@ -1,5 +1,7 @@
 """Health agrees with a recomputation from bpjax.backprop and plain jnp, costs nothing when off, and runs no second forward pass."""
 
+import cProfile
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -445,3 +447,28 @@ def test_norms_hold_where_squares_do_not(size):
     np.testing.assert_allclose(found.gradient, [2.0, np.sqrt(8) * size], rtol=1e-5)
     np.testing.assert_allclose(found.delta, [np.sqrt(2) * size, size], rtol=1e-5)
     assert inspect.first_nonfinite(found) is None
+
+
+def calls(f):
+    """How many functions are called, JAX's and NumPy's among them."""
+    profile = cProfile.Profile()
+    profile.runcall(f)
+    return sum(entry.callcount for entry in profile.getstats())
+
+
+def test_the_work_grows_in_proportion_to_the_modules():
+    def loss(params, x):
+        for layer in params.values():
+            x = jnp.tanh(x @ layer["w"] + layer["b"])
+        return x.sum()
+
+    def traced(depth):
+        params = {f"m{i:04}": {"w": jnp.eye(2), "b": jnp.zeros(2)} for i in range(depth)}
+        watched = lambda: jax.eval_shape(lambda p, x: inspect.health(loss)(p, x).health.with_updates(p, p), params, jnp.ones((1, 2)))
+        health = jax.tree.map(lambda s: np.ones(s.shape, s.dtype), watched())
+        monitor = inspect.Monitor()
+        return calls(watched), calls(lambda: (monitor.record(health), monitor.table()))
+
+    traced(5)
+    for few, many in zip(traced(40), traced(160)):
+        assert many < 5 * few
