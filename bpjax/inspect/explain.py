@@ -22,27 +22,44 @@ from .replay import Replay, function_of
 from .tables import aligned
 
 WHOLE = 12  # arrays of up to so many numbers are shown whole
+PAGE, ROWS = 66, 5  # lines of a page; rows of a table that are left where all would take more than that
 
 
 class Explanation:
-    """What `explain` returns: `print` it, or `save` it as a page. `steps` holds one dict for each step of training."""
+    """What `explain` returns: `print` it, or `save` it as an HTML page. `steps` holds one dict for each step of training.
 
-    def __init__(self, title: str, learning_rate: float, modules: list[dict], steps: list[dict]):
-        self.title, self.learning_rate, self.modules, self.steps = title, learning_rate, modules, steps
+    As text it is at most a page, shortened where need be; `full` says that all of it is wanted, as `text(full=True)` gives it.
+    """
+
+    def __init__(self, title: str, learning_rate: float, modules: list[dict], steps: list[dict], full: bool = False):
+        self.title, self.learning_rate, self.modules, self.steps, self.full = title, learning_rate, modules, steps, full
 
     def __str__(self):
+        return self.text(self.full)
+
+    def text(self, full: bool = True) -> str:
+        """All of it; or with `full=False` at most a page: the first step, and of each table the first rows and the last."""
         last = len(self.steps) - 1
         lines = [f"{self.title}: {last} step(s) of gradient descent at learning rate {self.learning_rate:g}", ""]
-        for i, step in enumerate(self.steps):
-            lines.append(f"== {f'after {i} step(s)' if i == last else f'step {i}'}: loss {step['loss']} ==")
-            lines += ["", "forward", *_grouped(step["forward"], ("value", "expression", "formula", "numbers"))]
-            if i < last:
-                lines += ["", "backward (delta = dL/dv)"]
-                lines += _grouped(step["backward"], ("delta", "rule", "formula", "numbers", "downhill"))
-                lines += ["", "update (new = old - learning rate * gradient)"]
-                lines += _grouped(step["update"], ("weight", "old", "gradient", "new"))
-            lines.append("")
-        return "\n".join([*lines, "modules: what each saved for the backward pass, and passed back", *_table(self.modules)])
+        body = [line for i, step in enumerate(self.steps) for line in (*self._step(i, step, _grouped), "")]
+        modules = ["modules: what each saved for the backward pass, and passed back"]
+        if full or len(lines) + len(body) + len(modules) + len(self.modules) + 1 <= PAGE:
+            return "\n".join([*lines, *body, *modules, *_table(self.modules)])
+        body = [*self._step(0, self.steps[0], _shortened), "", f"after {last} step(s): loss {self.steps[-1]['loss']}", ""]
+        table = _table([self.modules[i] for i in _ends(len(self.modules))]) + _more(len(self.modules), "  ")
+        hint = ["", "Shortened to a page: explain(..., full=True) prints all of it, save(file) writes it as an HTML page."]
+        return "\n".join([*lines, *body, *modules, *table, *hint])
+
+    def _step(self, i: int, step: dict, table: Callable) -> list[str]:
+        last = len(self.steps) - 1
+        lines = [f"== {f'after {i} step(s)' if i == last else f'step {i}'}: loss {step['loss']} =="]
+        lines += ["", "forward", *table(step["forward"], ("value", "expression", "formula", "numbers"))]
+        if i < last:
+            lines += ["", "backward (delta = dL/dv)"]
+            lines += table(step["backward"], ("delta", "rule", "formula", "numbers", "downhill"))
+            lines += ["", "update (new = old - learning rate * gradient)"]
+            lines += table(step["update"], ("weight", "old", "gradient", "new"))
+        return lines
 
     def save(self, file: str | Path) -> Path:
         """Write the page: one self-contained HTML file with the tables, and a drawing of the network where it is small."""
@@ -54,7 +71,14 @@ class Explanation:
 
 
 def explain(
-    f: Callable, *args, argnums: int | Sequence[int] = 0, has_aux: bool = False, learning_rate: float = 0.1, steps: int = 1, **kwargs
+    f: Callable,
+    *args,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    learning_rate: float = 0.1,
+    steps: int = 1,
+    full: bool = False,
+    **kwargs,
 ) -> Explanation:
     """Back-propagation of `f` worked out: every value, every delta with the rule that made it, and the update of every weight.
 
@@ -62,6 +86,7 @@ def explain(
         f: a scalar loss, any that `bpjax.grad` takes. Small networks are shown number by number, large ones by module.
         args, kwargs: its arguments; argnums: those that hold the weights; has_aux: whether `f` returns `(value, aux)`.
         learning_rate: of gradient descent; steps: how many updates are shown, at least 1.
+        full: whether the text holds every row of every table, however many; else it is at most a page. The HTML page holds them all.
 
     Errors: ValueError where the loss is not a scalar, or for a learning rate or a number of steps that is not positive.
 
@@ -90,7 +115,7 @@ def explain(
             "network": network_of(replay, new),
         })  # fmt: skip
         args = _updated(args, numbers, new)
-    return Explanation(title, learning_rate, _modules(f, given, kwargs, argnums, has_aux, replay.bare), shown)
+    return Explanation(title, learning_rate, _modules(f, given, kwargs, argnums, has_aux, replay.bare), shown, full)
 
 
 def _modules(f, args, kwargs, argnums, has_aux, names) -> list[dict]:
@@ -216,6 +241,20 @@ def _grouped(rows: list[dict], columns: Sequence[str]) -> list[str]:
             lines.append(f"  [{module or 'outside any module'}]")
         lines.append("    " + "  ".join(row[c].ljust(widths[c]) for c in columns).rstrip())
     return lines
+
+
+def _ends(n: int) -> list[int]:
+    """The numbers of the rows that a shortened table keeps."""
+    return list(range(n)) if n <= ROWS else [*range(ROWS // 2 + 1), *range(n - ROWS // 2, n)]
+
+
+def _more(n: int, indent: str = "    ") -> list[str]:
+    return [f"{indent}… {n - ROWS} of {n} rows are left out, behind the first {ROWS // 2 + 1}"] if n > ROWS else []
+
+
+def _shortened(rows: list[dict], columns: Sequence[str]) -> list[str]:
+    """The same of the first rows and the last."""
+    return _grouped([rows[i] for i in _ends(len(rows))], columns) + _more(len(rows))
 
 
 def _table(rows: list[dict]) -> list[str]:

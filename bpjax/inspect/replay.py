@@ -91,7 +91,7 @@ class Replay:
         self.deltas.update((v, self.gradients[name]) for v, name in self.names.items() if name in self.parameters)
 
     def where(self, eqn) -> str:
-        """The module in which an equation stands; "after fc2" for what follows the parameters of "fc2"; empty in the root."""
+        """The module in which an equation stands; "after fc2": it follows the parameters of "fc2"; empty before any and at the root."""
         home = self.modules.home(eqn)
         if not home or home in self.bare.values() or home in self.at_the_root:
             return ""

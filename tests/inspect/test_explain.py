@@ -149,3 +149,50 @@ def test_xor_is_drawn_with_all_four_examples():
 def test_bad_input_is_one_clear_error(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+class Attention(nnx.Module):
+    def __init__(self, rngs):
+        self.norm, self.fc1, self.fc2 = nnx.LayerNorm(8, rngs=rngs), nnx.Linear(8, 16, rngs=rngs), nnx.Linear(16, 8, rngs=rngs)
+        self.attention = nnx.MultiHeadAttention(num_heads=2, in_features=8, decode=False, rngs=rngs)
+        self.dropout = nnx.Dropout(0.1, rngs=rngs)
+
+    def __call__(self, x):
+        return self.fc2(nnx.gelu(self.fc1(self.dropout(self.norm(x + self.attention(x))))))
+
+
+def large_flax():
+    graph, params, rest = nnx.split(Attention(nnx.Rngs(0)), nnx.Param, ...)
+    return lambda p: (nnx.merge(graph, p, rest, copy=True)(jnp.ones((2, 5, 8))) ** 2).mean(), params
+
+
+def in_a_scan():
+    step = lambda w: lambda h, _: (jnp.tanh(h @ w), h.sum())
+    return lambda p: jax.lax.scan(step(p["cell"]["w"]), jnp.ones(3), None, 200)[1].mean(), {"cell": {"w": jnp.eye(3)}}
+
+
+def deep():
+    return lambda p: sum(jnp.sum(jnp.tanh(layer["w"]) @ jnp.ones(2)) for layer in p.values()), {
+        f"m{i}": {"w": jnp.ones(2)} for i in range(90)
+    }
+
+
+LONG = {"a Flax model": (large_flax, 1), "a scan": (in_a_scan, 1), "many modules": (deep, 1), "many steps": (lambda: of_tanh, 60)}
+of_tanh = (lambda w: jnp.tanh(w) ** 2, jnp.array(0.5))
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_the_text_is_a_page_at_most_and_whole_on_demand(name, tmp_path):
+    make, steps = LONG[name]
+    f, params = make()
+    explanation = bpjax.explain(f, params, steps=steps)
+    lines = str(explanation).splitlines()
+    assert len(lines) <= 66 and "full=True" in lines[-1] and any("forward" in line for line in lines)
+    assert len(explanation.text(full=True).splitlines()) > 66 and explanation.steps[-1]["loss"] in str(explanation)
+    page = explanation.save(tmp_path / "page.html").read_text()
+    assert all(row["numbers"].replace("<", "\\u003c") in page for row in explanation.steps[0]["forward"])
+
+
+def test_full_is_asked_of_explain():
+    short, full = (bpjax.explain(*of_tanh, steps=60, full=full) for full in (False, True))
+    assert str(full) == short.text(full=True) and len(str(full)) > 5 * len(str(short))
