@@ -231,6 +231,7 @@ case("pad", "cut away", lambda x, v: lax.pad(x, v, [(-2, -1, 0)]), normal(5), no
 case("slice", "to the end", lambda x: lax.slice(x, (2,), (7,)), normal(7))
 case("split", "one piece unused", lambda x: lax.split(x, (2, 1, 2), 1)[1], normal(2, 5))
 case("tile", "two axes", lambda x: jnp.tile(x, (2, 3)), normal(2, 3))
+case("tile", "as often as it is long", lambda x: jnp.tile(x, (2, 2)), normal(2, 2))
 case("tile", "more axes", lambda x: jnp.tile(x, (2, 1, 3)), normal(2, 3))
 case("stack", "last axis", lambda x, y: jnp.stack([x, y, x], -1), normal(2, 3), normal(2, 3))
 case("stack", "first axis", lambda x, y: jnp.stack([x, y]), normal(2, 3), normal(2, 3))

@@ -96,6 +96,12 @@ case(
 )
 case("max_unpool1d", "larger", [normal(2, 2, 3)], f=unpool("max_unpool1d", taken(2, 2, 3, high=7), kernel_size=2, output_size=(2, 2, 7)))
 case("max_unpool1d", "batch 0", [normal(0, 2, 3)], f=unpool("max_unpool1d", np.zeros((0, 2, 3), int), kernel_size=2))
+case(
+    "max_unpool1d",
+    "an index out of range in one channel",
+    [normal(1, 2, 3)],
+    f=unpool("max_unpool1d", [[[0, 9, 2], [0, 1, 4]]], kernel_size=2),
+)
 case("max_unpool2d", "2", [normal(2, 2, 3, 3)], f=unpool("max_unpool2d", taken(2, 2, 3, 3, high=36), kernel_size=2))
 case("max_unpool2d", "unbatched", [normal(2, 3, 2)], f=unpool("max_unpool2d", taken(1, 2, 3, 2, high=24)[0], kernel_size=2))
 case(
@@ -120,7 +126,7 @@ case("max_unpool3d", "size 1", [normal(1, 1, 1, 1, 1)], f=unpool("max_unpool3d",
 case("avg_pool1d", "2", [normal(2, 6, 6)], kernel_size=2)
 case("avg_pool1d", "overlapping, padding", [normal(2, 7)], kernel_size=3, stride=2, padding=1)
 case("avg_pool1d", "padding not counted", [normal(1, 2, 7)], kernel_size=3, stride=2, padding=1, ceil_mode=True, count_include_pad=False)
-case("avg_pool1d", "long", [normal(2, 41)], kernel_size=21, stride=4, padding=10, ceil_mode=True)
+case("avg_pool1d", "long", [normal(2, 41)], kernel_size=21, stride=4, padding=10, ceil_mode=True, narrow=True)
 case("avg_pool2d", "2", [normal(2, 3, 6, 6)], kernel_size=2)
 case("avg_pool2d", "a rest that no window covers", [normal(2, 7, 8)], kernel_size=(2, 3))
 case("avg_pool2d", "overlapping, ceil", [normal(1, 2, 6, 5)], kernel_size=3, stride=2, padding=1, ceil_mode=True)
@@ -140,6 +146,7 @@ case("lp_pool2d", "2", [normal(2, 2, 4, 4)], norm_type=2, kernel_size=2)
 case("lp_pool2d", "3, ceil", [positive(2, 5, 4)], norm_type=3.0, kernel_size=(3, 2), stride=2, ceil_mode=True)
 case("lp_pool2d", "zeros", [np.zeros((1, 1, 4, 4))], norm_type=2, kernel_size=2, smooth=False)
 case("lp_pool2d", "-1", [positive(1, 4, 4)], norm_type=-1, kernel_size=2)
+case("lp_pool2d", "-1, infinite", [np.full((1, 2, 2), np.inf)], norm_type=-1, kernel_size=2, smooth=False)
 case("lp_pool2d", "-inf, zeros", [np.zeros((1, 4, 4))], norm_type=float("-inf"), kernel_size=2, smooth=False)
 case("lp_pool3d", "2", [normal(1, 4, 4, 4)], norm_type=2, kernel_size=2)
 case("lp_pool3d", "0.5", [positive(1, 1, 3, 4, 4)], norm_type=0.5, kernel_size=2, stride=1)
