@@ -9,6 +9,9 @@ from .table import case, normal, positive, x
 
 stats = [normal(6, seed=2), positive(6)]
 case("batch_norm", "training", [x, *stats, normal(6), normal(6, seed=1)], training=True)
+case(
+    "batch_norm", "training, many examples far from 0", [5 + normal(512, 2), *[s[:2] for s in stats], normal(2)], narrow=True, training=True
+)
 case("batch_norm", "training, plain", [x], f=lambda x: F.batch_norm(x, None, None, training=True))
 case("batch_norm", "training, with a length", [normal(4, 3, 5), normal(3)], f=lambda x, w: F.batch_norm(x, None, None, w, training=True))
 case("batch_norm", "training, one volume", [normal(1, 2, 2, 1, 3), normal(2)], f=lambda x, b: F.batch_norm(x, None, None, None, b, True))
