@@ -98,4 +98,8 @@ def test_a_case_that_is_hardly_seen_fails():
     assert_seen("a case", [np.array([1.0, 2.0])], 1.0, recorded)
     with pytest.raises(AssertionError, match="50.0% of the gradient"):
         assert_seen("a case", [np.array([1.0, 1e-20])], 1.0, recorded)
-    assert_seen(next(iter(ZERO_IN_TRUTH)), [np.array([1.0, 1e-20])], 1.0, recorded)
+    known, (allowed, _) = next(iter(ZERO_IN_TRUTH.items()))
+    assert_seen(known, [np.array([1.0, 1e-20])], 1.0, recorded)
+    with pytest.raises(AssertionError, match="66.7% of the gradient"):
+        assert_seen(known, [np.array([1.0, 1e-20, 1e-20])], 1.0, recorded)
+    assert allowed == 0.5

@@ -3,15 +3,16 @@
 import jax
 import numpy as np
 
-# Gradients that are 0 in truth, of which both sides hold the rounding alone, by the beginning of the case's id.
+# Gradients that are 0 in truth, of which both sides hold the rounding alone: by the beginning of the case's id, the share, and why.
 ZERO_IN_TRUTH = {
-    "nll_loss: one row": "the mean of one row does not depend on the weight of its class",
-    "cosine_similarity: broadcast, an axis of both": "a vector of one number has the cosine 1 or -1 with every other",
-    "scaled_dot_product_attention: causal, more keys than queries": "the first query attends to one key, whatever its score",
-    "scaled_dot_product_attention: additive mask for all keys": "a mask that is the same for all keys cancels in the softmax",
-    "multi_head_attention_forward": "the bias of the keys cancels in the softmax",
-    "MultiheadAttention": "the bias of the keys cancels in the softmax",
-    "Repeat": "a bias in front of a norm over the batch",
+    "nll_loss: one row": (0.5, "the mean of one row does not depend on the weight of its class"),
+    "cosine_similarity: broadcast, an axis of both": (0.4, "a vector of one number has the cosine 1 or -1 with every other"),
+    "scaled_dot_product_attention: causal, more keys than queries": (0.14, "the first query attends to one key, whatever its score"),
+    "scaled_dot_product_attention: additive mask for all keys": (0.05, "a mask that is the same for all keys cancels in the softmax"),
+    "multi_head_attention_forward": (0.05, "the bias of the keys cancels in the softmax"),
+    "MultiheadAttention": (0.05, "the bias of the keys cancels in the softmax"),
+    "Transformer": (0.05, "the bias of the keys cancels in the softmax"),
+    "Repeat": (0.13, "a bias in front of a norm over the batch"),
 }
 TRACE = 0.01  # of the numbers of a gradient may lie beneath the tolerance
 
@@ -69,5 +70,5 @@ def assert_seen(id, auto, dy_size, record_property, **options):
     """The comparison sees all of the gradient but a trace; the share that it does not is told at the end of the run."""
     share = beneath(auto, dy_size, **options)
     record_property("beneath", share)
-    is_known = any(id.startswith(beginning) for beginning in ZERO_IN_TRUTH)
-    assert share <= TRACE or is_known, f"{share:.1%} of the gradient lies beneath the tolerance: give such numbers a case of their own"
+    allowed = max([TRACE, *(known for beginning, (known, _) in ZERO_IN_TRUTH.items() if id.startswith(beginning))])
+    assert share <= allowed, f"{share:.1%} of the gradient lies beneath the tolerance: give such numbers a case of their own"
