@@ -20,8 +20,6 @@ RELATIVE = 1e-10  # of a leaf's norm, in float64
 FORWARD = 1e-8  # of the sum of |v g|, for jax.jvp
 EPS = float(np.finfo(np.float64).eps)
 EPS_32 = float(np.finfo(np.float32).eps)
-
-
 _TIE = "at a tie: rounding decides which way it goes, and every rule is right"
 
 
@@ -177,7 +175,7 @@ class Judge:
         try:
             found = self.move(judged.leaves, judged.given, self.u)
         except Exception as error:
-            if not forward:
+            if not (forward and self.customs.strips):  # a plain function need not have a derivative
                 raise
             self.notes.append(f"jax.jvp not asked: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
             found = ask(False)(judged.leaves, judged.given, self.u)
@@ -218,8 +216,7 @@ class Judge:
     def _leaf(self, i: int) -> Leaf:
         hand, auto = self.answers.hand[i], self.answers.auto[i]
         off = difference(hand, auto)
-        error, size = norm(off), norm(auto)
-        limit = self.relative * (size + OF_WHOLE * self.whole)
+        error, size, limit = norm(off), norm(auto), self._limit(i)
         jvp_error, scale = (
             (np.nan, 1.0) if self.moved.slopes is None else oracles.adjoint_error(self.moved.slopes, i, hand, self.hand.leaves, self.seed)
         )
@@ -229,8 +226,7 @@ class Judge:
         elif error > 1e3 * FORWARD * size and jvp_error <= FORWARD * scale and self.orders[i] >= 1.5:
             verdict, note = "ok", "jax.vjp is wrong here: jax.jvp and finite differences agree with hand"
         elif not error <= limit and not error <= self._measured("gradient", i):
-            sizes = {s for a in self.answers.auto for s in a.shape}
-            verdict, note = "WRONG", self._swapped(i) or cause(hand, auto, sizes)
+            verdict, note = "WRONG", self._swapped(i) or cause(hand, auto, self._sizes)
         else:
             verdict, note = self._independently(i, jvp_error, scale, self._size(i, size, error > limit))
         worst = tuple(int(k) for k in np.unravel_index(np.argmax(np.abs(off)), auto.shape)) if auto.size else ()
@@ -245,6 +241,15 @@ class Judge:
             note,
             worst,
         )
+
+    def _limit(self, i: int) -> float:
+        """How far hand and auto may be apart before rounding is measured."""
+        return self.relative * (norm(self.answers.auto[i]) + OF_WHOLE * self.whole)
+
+    @property
+    def _sizes(self) -> set[int]:
+        """The sizes of all axes, of which a missing factor may be one."""
+        return {s for x in self.hand.leaves for s in x.shape}
 
     def _not_finite(self, hand, auto) -> tuple[str, str]:
         if not np.all(np.isfinite(hand) == np.isfinite(auto)):
@@ -262,12 +267,13 @@ class Judge:
     def _independently(self, i, jvp_error, scale, note) -> tuple[str, str]:
         """The verdict where hand and auto agree: what the oracles say that follow neither."""
         order, is_asked = self.orders[i], not np.isnan(jvp_error)
-        forward = is_asked and (bool(note) or jvp_error <= max(FORWARD, 100 * self.relative) * scale)
+        of_nothing = 1.5 * self.answers.auto[i].size ** 0.5 * self._limit(i)  # what a gradient of rounding alone may make of it
+        forward = is_asked and jvp_error <= max(FORWARD, 100 * self.relative) * scale + of_nothing
         if is_asked and not forward and jvp_error <= 1.5 * self._measured("gradient", i, np.sum):
-            forward, note = True, "zero to rounding"
+            forward, note = True, note or "zero to rounding"
         if order == KINK:
             note = note or "a kink: no verdict by finite differences"
-        if 0 <= order < 1.5 and not note:
+        if 0 <= order < 1.5:
             if self.customs.intended:
                 return "ok", f"differs from finite differences on purpose: intended by {', '.join(self.customs.intended)}"
             return "WRONG", "finite differences disagree: " + (
@@ -295,10 +301,10 @@ class Judge:
     def _unless_a_tie(self, i, leaf: Leaf) -> Leaf:
         """A disagreement that no rule is to blame for, and that a little noise makes too, is a choice among equals."""
         error = norm(difference(self.answers.hand[i], self.answers.auto[i]))
-        noise = norm(self._noise.hand[i]) + norm(self._noise.auto[i])
-        if leaf.verdict == "WRONG" and 0 < error <= 16 * noise:
-            return leaf._replace(verdict="ok", note=_TIE)
-        return leaf
+        if leaf.verdict != "WRONG" or error <= self._limit(i):  # it is other oracles that disagree
+            return leaf
+        is_tie = error <= 16 * (norm(self._noise.hand[i]) + norm(self._noise.auto[i]))
+        return leaf._replace(verdict="ok", note=_TIE) if is_tie else leaf
 
     # ---- rounding, measured ----
 
@@ -328,8 +334,7 @@ class Judge:
 
     def _blame(self, inputs) -> list:
         """The rules that are wrong at these inputs."""
-        sizes = {s for x in self.hand.leaves for s in x.shape}
-        explain = lambda hand, auto: cause(hand, auto, sizes)
+        explain = lambda hand, auto: cause(hand, auto, self._sizes)
         is_plain = self.customs.is_judged if self.customs.equations or self.of_plain is not self.traced else lambda eqn: False
         return wrong_rules(self.programs[0], inputs, self.n, self.u, self.seed, self.relative, explain, self._measure, is_plain)
 
@@ -342,7 +347,7 @@ class Judge:
             found = oracles.numpy(self.compiled(inputs, u))
             if all(np.all(np.isfinite(g)) for g in found.auto):
                 if self._values_differ(found) or (self._gradients_differ(found) and not self._jvp_agrees(found, inputs, u)):
-                    return self._blame(inputs)
+                    return self._blame(inputs) or self._unexplained()
                 hidden = [i for i in hidden if not np.any(found.auto[i])]
                 break
         if hidden and self.programs[0] is self.programs[1]:
@@ -351,7 +356,13 @@ class Judge:
             u = [np.asarray(x, v.aval.dtype) for x, v in zip(drawn, prog.outvars)]
             found = oracles.numpy(jax.jit(oracles.both(prog, prog, self.n))(inputs, u))
             if self._values_differ(found) or self._gradients_differ(found):
-                return self._blame(self.inputs)
+                return self._blame(self.inputs) or self._unexplained()
+        return []
+
+    def _unexplained(self) -> list:
+        self.notes.append(
+            "beside the point, or where no cotangent arrives, the two paths disagree, though no rule is to blame: a choice among equals?"
+        )
         return []
 
     def _jvp_agrees(self, found: oracles.Gradients, inputs, u) -> bool:
@@ -380,8 +391,8 @@ class Judge:
         if eps < 1e-12:
             return
         truth = self.answers.auto
-        errors = [(norm(difference(np.asarray(h, np.float64), t))) for h, t in zip(self.own.grads, truth)]
-        norms = [float(norm(t)) for t in truth]
+        errors = [norm(difference(np.asarray(h, np.float64), t)) for h, t in zip(self.own.grads, truth)]
+        norms = list(map(norm, truth))
         suspicious = [
             i for i, t in enumerate(truth) if np.all(np.isfinite(t)) and not errors[i] <= 16 * eps * (norms[i] + 0.1 * self.whole)
         ]

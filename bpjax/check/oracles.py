@@ -12,9 +12,9 @@ from jax import lax
 from ..engine import RULES, Hook, hooked, run, sweep
 from ..program import jaxprs
 from ..program.jaxprs import Program
-from ..program.widened import Widening
 from .report import norm
 from .traced import Traced, evaluate, is_op, wide_array
+from .widened import Widening
 
 DIRECTIONS = 8
 STEPS = tuple(2.0**-k for k in range(4, 27, 2))
@@ -206,7 +206,9 @@ def order(values: np.ndarray, slope: float, noise: float, eps: float) -> tuple[f
     clear = np.flatnonzero(remainder > 16 * floor)
     if len(clear) < 4:
         return EXACT, smallest
-    last = clear[-4:]
+    last, after = clear[-4:], clear[-1] + 1
+    if after < n and remainder[last[-1]] * h[after] / h[last[-1]] > 64 * floor:
+        return EXACT, smallest  # what is left is no slope, which would shrink with the step: jumps, which small steps do not meet
     order = float(np.polyfit(np.log2(h[last]), np.log2(remainder[last]), 1)[0])
     if order < 1.5:
         right, left = (plus - f0)[last[-1]] / h[last[-1]], (f0 - minus)[last[-1]] / h[last[-1]]

@@ -1,6 +1,5 @@
 """What is judged: a function traced once, in its user's own types; in float64, that trace widened."""
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,8 +11,8 @@ from ..engine import RULES
 from ..program import jaxprs
 from ..program.jaxprs import Literal, Program
 from ..program.straight import inlined
-from ..program.widened import Widening, widened, widest
 from .exposed import exposed
+from .widened import Widening, widened, widest
 
 
 class Traced:
@@ -35,7 +34,7 @@ class Traced:
             v for v in [*(v for e in moving for v in e.invars), *prog.outvars] if not isinstance(v, Literal) and v not in on
         )
         before = Program(prog.invars[:n], fixed, list(wanted))
-        self.given = jax.jit(functools.partial(_evaluate, before))(*consts) if wanted or fixed else []
+        self.given = jax.jit(lambda consts: evaluate(before, consts))(consts) if fixed or wanted else []
         self.program = Program([*prog.invars[n:], *wanted], moving, prog.outvars)
         self.outputs = [v.aval for v in prog.outvars]
         types = [v.aval.dtype for e in moving for v in (*e.invars, *e.outvars) if jaxprs.is_differentiable(v.aval)]
@@ -49,14 +48,6 @@ class Traced:
     def widened(self, **how) -> "Wide":
         """The same in float64; `how`: see `Widening`."""
         return Wide(self, Widening(self.settings, RULES, **how))
-
-    def customs(self) -> list:
-        """The `custom_jvp` and `custom_vjp` equations that are not JAX's own."""
-        return [
-            e
-            for e in jaxprs.every_equation_of(self.program)
-            if e.primitive.name in ("custom_jvp_call", "custom_vjp_call") and not jaxprs.is_of_jax(e)
-        ]
 
 
 class Wide:
@@ -93,17 +84,13 @@ def is_op(eqn) -> bool:
     return eqn.primitive.name == "op" and eqn.params["call"].is_written([False] * len(eqn.invars))
 
 
-def _evaluate(prog: Program, *values) -> list:
+def evaluate(prog: Program, values: Sequence[Any]) -> list:
+    """The program's outputs, by its equations as they stand: what JAX differentiates."""
     env = dict(zip(prog.invars, values))
     read = lambda v: jaxprs.literal(v) if isinstance(v, Literal) else env[v]
     for eqn in prog.eqns:
         env.update(zip(eqn.outvars, jaxprs.bind(eqn, [read(v) for v in eqn.invars])))
     return [read(v) for v in prog.outvars]
-
-
-def evaluate(prog: Program, values: Sequence[Any]) -> list:
-    """The program's outputs, by its equations as they stand: what JAX differentiates."""
-    return _evaluate(prog, *values)
 
 
 def wide_array(x) -> Any:

@@ -5,6 +5,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..program import jaxprs
 from .errors import RuleError
 from .saved import RecomputeOnly
@@ -53,7 +55,7 @@ class _Kept(tuple):
             raise RuleError(
                 f"the backward of {rule.name} reads {self.letter}{i}, which needs= does not name for it. Its rule: {rule.source}"
             )
-        return array
+        return jaxprs.as_array(array) if isinstance(array, np.ndarray) and array.ndim else array  # a constant of the program
 
 
 class PrimitiveRule(Rule):

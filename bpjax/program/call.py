@@ -48,7 +48,7 @@ class Head:
         return self
 
     def widened(self, widening: Any, avals: tuple, out_avals: tuple) -> "Head":
-        """The head of the same call in float64 (see `widened.py`), whose arguments and outputs had these types."""
+        """The head of the same call in float64 (see `check/widened.py`), whose arguments and outputs had these types."""
         return self
 
     def batched(self, axis: Any, values: Sequence[Any], dims: Sequence[int | None]) -> tuple[list, list] | None:

@@ -29,7 +29,7 @@ class Program(NamedTuple):
 
 def program(jaxpr) -> tuple[Program, list]:
     """A jaxpr, open or closed, as a program whose first inputs are its constants, and those constants."""
-    consts = list(map(as_array, getattr(jaxpr, "consts", ())))
+    consts = list(getattr(jaxpr, "consts", ()))
     inner = getattr(jaxpr, "jaxpr", jaxpr)
     return Program([*inner.constvars, *inner.invars], inner.eqns, inner.outvars), consts
 

@@ -179,6 +179,34 @@ def test_a_wrong_custom_rule_is_found_and_blamed(rule, around):
     assert report.blame[0].rule == name and "test_verdicts_of_the_check.py" in report.blame[0].source
 
 
+def test_a_rule_that_drops_its_cotangent_is_not_zero_in_truth():
+    @jax.custom_vjp
+    def dropped(z):
+        return z * z
+
+    dropped.defvjp(lambda z: (z * z, z), lambda z, dy: (0 * dy,))
+    loss = lambda w: jnp.sum(dropped(w))
+    assert verdicts(bpjax.check_gradients(loss, x)) == {"WRONG"}
+    assert verdicts(bpjax.check_gradients(loss, x, numeric=False)) == {"not judged"}
+
+
+def test_two_derivatives_that_agree_and_are_wrong_are_no_tie():
+    wrong = core.Primitive("thrice")
+    wrong.def_impl(lambda z: z * z)
+    wrong.def_abstract_eval(lambda a: a)
+    mlir.register_lowering(wrong, mlir.lower_fun(lambda z: z * z, multiple_results=False))
+    ad.defjvp(wrong, lambda t, z: 3 * z * t)
+    bpjax.rule("thrice", needs="x")(lambda eq, dy: eq.x[0] * (3 * dy))
+    report = bpjax.check_gradients(lambda w: jnp.sum(wrong.bind(jnp.sin(w)) * jnp.exp(w)), x)
+    assert "both derivatives are wrong" in report.leaves[0].note
+
+
+@pytest.mark.parametrize("steps", [100, 1000])
+def test_jumps_are_no_slope(steps):
+    bpjax.check_gradients(lambda w: jnp.sum(jnp.round(steps * w) * w), x).assert_ok()
+    bpjax.check_gradients(lambda w: jnp.sum(jnp.floor(steps * w)), x).assert_ok()
+
+
 def test_a_custom_rule_that_no_oracle_can_judge_is_not_called_ok():
     report = bpjax.check_gradients(lambda w: jnp.sum(tripled(w)), x, numeric=False)
     assert verdicts(report) == {"not judged"} and not report.ok
@@ -264,7 +292,7 @@ power.defvjp(lambda z, n: (z**n, z), lambda n, z, dy: (n * z ** (n - 1) * dy,))
 
 @pytest.mark.parametrize(
     "wrapped",
-    [functools.partial(power, n=3), jax.jit(lambda z: z) and functools.partial(jax.jit(power, static_argnums=1), n=3)],
+    [functools.partial(power, n=3), functools.partial(jax.jit(power, static_argnums=1), n=3)],
     ids=["partial", "jit"],
 )
 def test_wrappers_are_looked_through(wrapped):

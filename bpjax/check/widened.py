@@ -15,13 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import ShapedArray
 from jax.extend.core import primitives
 
-from . import jaxprs
-from .call import Call
-from .jaxprs import Literal, Program
-from .places import place_of, standing_at
-from .straight import CALLS, inside
+from ..program import jaxprs
+from ..program.call import Call
+from ..program.jaxprs import Literal, Program
+from ..program.places import place_of, standing_at
+from ..program.straight import CALLS, inside
 
 _KNOWN = {p.name for p in vars(primitives).values() if hasattr(p, "bind")}
 _NARROW = {"random_gamma", "random_gamma_grad", "nextafter", "bitcast_convert_type", "rng_bit_generator", "rng_uniform", "shard_map"}
@@ -140,7 +141,7 @@ class Widening:
             return type(value)(*wide) if hasattr(value, "_fields") else tuple(wide)
         if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
             return self.type(np.dtype(value))
-        if hasattr(value, "dtype") and hasattr(value, "weak_type") and hasattr(value, "update"):
+        if isinstance(value, ShapedArray):
             return self._aval(value)
         if isinstance(value, lax.DotAlgorithmPreset):  # asks for fewer bits
             return None
