@@ -1,8 +1,5 @@
 """Reversible layers: their inputs are computed again from their outputs, so that nothing is kept for each of them."""
 
-import functools
-import types
-
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -11,12 +8,12 @@ from ..engine import op, vjp
 from ._shared.checks import floating, one_dtype, one_shape
 
 
+@op(static=("f", "g"))
 def reversible(input1, input2, f_params, g_params, f, g):
     """y1 = x1 + f(p, x2), then y2 = x2 + g(q, y1), layer after layer, p and q being those of the layer.
 
     Shapes: input1 and input2 any, one shape, kept; f_params and g_params trees of arrays with an axis for the layers in front. f and g are
-    functions of a layer's parameters and an array, to an array of its shape; they are part of what is compiled, and kept with it. Closures
-    of one code over the same values count as the same: what differs from call to call, hand over among the parameters.
+    functions of a layer's parameters and an array, to an array of its shape; they are part of what is compiled: hand over the same ones.
     Backward: from the last layer to the first, its input from its output:  x2 = y2 - g(q, y1);  x1 = y1 - f(p, x2);  by the rules of g at
     y1, (dq, d) for dy2;  dx1 = dy1 + d;  by those of f at x2, (dp, d) for dx1;  dx2 = dy2 + d. Only the last y1 and y2 are kept.
     Errors: ValueError for two shapes, f or g that return another shape or dtype, and parameters of several numbers of layers; TypeError for
@@ -29,12 +26,6 @@ def reversible(input1, input2, f_params, g_params, f, g):
     >>> y1.tolist(), y2.tolist()
     ([2.375], [2.9375])
     """
-    return _reversible(input1, input2, f_params, g_params, _known(f), _known(g))
-
-
-@op(static=("f", "g"))
-def _reversible(input1, input2, f_params, g_params, f, g):
-    """`reversible` of functions that are equal where they do the same."""
     floating("reversible", input1=input1, input2=input2)
     one_dtype("reversible", input1=input1, input2=input2)
     one_shape("reversible", input1=input1, input2=input2)
@@ -51,13 +42,13 @@ def _reversible(input1, input2, f_params, g_params, f, g):
     return lax.scan(layer, (input1, input2), (f_params, g_params))[0]
 
 
-@_reversible.def_forward
+@reversible.def_forward
 def _(input1, input2, f_params, g_params, f, g):
-    y = _reversible.formula(input1, input2, f_params, g_params, f, g)
+    y = reversible.formula(input1, input2, f_params, g_params, f, g)
     return y, {"y": y, "params": (f_params, g_params), "functions": (f, g)}
 
 
-@_reversible.def_backward
+@reversible.def_backward
 def _(saved, dy):
     f, g = saved["functions"]
 
@@ -85,43 +76,3 @@ def _like(x, y, name):
 def _arrays(cotangents):
     """None for the keys and whole numbers among the parameters, whose cotangents a scan cannot stack."""
     return jax.tree.map(lambda d: None if d.dtype == jax.dtypes.float0 else jnp.asarray(d), cotangents)
-
-
-def _known(f):
-    """A closure as something equal to every other of its code, defaults and captured values: each would else be compiled, and kept."""
-    return _Closure(f) if isinstance(f, types.FunctionType) else f
-
-
-class _Closure:
-    def __init__(self, f):
-        self.f = f
-        self.captured = []  # alive, so that no other value gets the id of one
-        self.key = self._of(f, ())
-        functools.update_wrapper(self, f)
-
-    def _of(self, value, inside):
-        """What tells a value from others; `inside` are the functions that it was found in."""
-        if isinstance(value, types.FunctionType) and value not in inside:
-            cells = [_content(cell) for cell in value.__closure__ or ()]
-            held = [*cells, *(value.__defaults__ or ()), *(v for pair in sorted((value.__kwdefaults__ or {}).items()) for v in pair)]
-            return value.__code__, id(value.__globals__), tuple(self._of(v, (*inside, value)) for v in held)
-        if isinstance(value, bool | int | float | str | None):
-            return type(value), repr(value)
-        self.captured.append(value)
-        return id(value)
-
-    def __eq__(self, other):
-        return isinstance(other, _Closure) and self.key == other.key
-
-    def __hash__(self):
-        return hash(self.key)
-
-    def __call__(self, params, x):
-        return self.f(params, x)
-
-
-def _content(cell):
-    try:
-        return cell.cell_contents
-    except ValueError:  # not assigned yet
-        return None
