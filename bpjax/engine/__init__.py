@@ -2,6 +2,7 @@
 
 import warnings
 
+from ..program.jaxprs import is_deleted
 from . import control as _control  # noqa: F401  the rules of jit, scan, cond, checkpoint and custom rules
 from .derivatives import (
     Backprop,
@@ -19,12 +20,13 @@ from .derivatives import (
 )
 from .errors import GradientError, HalfAnOpError, NoRuleError, RuleError
 from .hooks import Finding, Hook, hooked, hooks, report, unhooked
-from .op import Op, op, op_of
+from .op import Op, op
 from .recompute import after
 from .replaced import Replacements, replacements
 from .rule import no_gradient, rule
 from .saved import RecomputeOnly
 from .sweep import RULES, Record, Rule, Tape, Wrapped, checked, rule_of, run, sweep
+from .written import op_of
 
 
 def __getattr__(name: str):
@@ -60,6 +62,7 @@ __all__ = [
     "gradient",
     "hooked",
     "hooks",
+    "is_deleted",
     "is_naming",
     "no_gradient",
     "op",

@@ -401,7 +401,7 @@ def as_custom_vjp(f: Callable) -> Callable:
             return run(program, inputs, on)
 
         def backward(tape, cotangents):
-            cotangents = [None if c.dtype == jax.dtypes.float0 else c for c in cotangents]
+            cotangents = [None if c.dtype == jax.dtypes.float0 else c for c in map(_as_array, cotangents)]
             dxs = sweep(tape, cotangents)
             zeros = (np.zeros(s, jax.dtypes.float0) if not o else jaxprs.zeros(v.aval) for s, o, v in zip(shapes, on, program.invars))
             return tuple(z if d is None else d for d, z in zip(dxs, zeros))

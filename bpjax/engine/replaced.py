@@ -11,9 +11,10 @@ from ..program.modules import Modules
 from ..program.places import place_of
 from ..program.straight import inlined
 from .hooks import Hook, unhooked
-from .op import MappedCall, Op, op_of
+from .op import Op
 from .rule import Equation
 from .sweep import Record, Rule, Wrapped, checked, source_of
+from .written import MappedCall, op_of
 
 
 def replacements(rules: Mapping[Any, Callable] | None, at: Mapping[str, Callable] | None) -> tuple[Hook, ...]:

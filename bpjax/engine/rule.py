@@ -48,7 +48,7 @@ class _Kept(tuple):
         self.letter, self.record = letter, record
         return self
 
-    def __getitem__(self, i):
+    def __getitem__(self, i) -> Any:
         array = super().__getitem__(i)
         if array is None:
             rule = self.record.rule

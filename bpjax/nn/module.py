@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import is_naming, tag
+from ..engine import is_deleted, is_naming, tag
 
 __all__ = ["Buffer", "Module", "Parameter"]
 
@@ -667,9 +667,7 @@ def _checked(module, kind, declared, given) -> dict:
     wrong = [f"missing: {p} {d.shape}" for p, d in declared.items() if p not in values]
     wrong += [f"unexpected: {p}" for p in values if p not in declared]
     wrong += [
-        f"deleted: {p}: its memory went to a train step that donates; keep a copy, or donate=False"
-        for p in values
-        if _is_deleted(values[p])
+        f"deleted: {p}: its memory went to a train step that donates; keep a copy, or donate=False" for p in values if is_deleted(values[p])
     ]
     for path, d in declared.items():
         if (
@@ -680,13 +678,6 @@ def _checked(module, kind, declared, given) -> dict:
     if wrong:
         raise ValueError(f"{type(module).__name__}: the {kind} do not fit:\n  " + "\n  ".join(wrong))
     return values
-
-
-def _is_deleted(x):
-    try:
-        return isinstance(x, jax.Array) and x.is_deleted()
-    except jax.errors.ConcretizationTypeError:  # traced
-        return False
 
 
 def _is_number(x):

@@ -212,6 +212,11 @@ def is_traced(x) -> bool:
     return isinstance(x, Tracer)
 
 
+def is_deleted(x) -> bool:
+    """Whether this is an array whose memory a donating call took."""
+    return isinstance(x, jax.Array) and not is_traced(x) and x.is_deleted()
+
+
 def is_arraylike(x) -> bool:
     """What can become an array: an array, a tracer, a number."""
     return isinstance(x, jax.Array | np.ndarray | np.generic | int | float | complex | bool)

@@ -107,20 +107,13 @@ def _jitted(steps: Callable, donate: bool) -> Callable:
 
 def _refuse_deleted(**trees: Any) -> None:
     for name, tree in trees.items():
-        if not any(map(_is_deleted, jax.tree.leaves(tree))):
+        if not any(map(engine.is_deleted, jax.tree.leaves(tree))):
             continue
-        path = next(path for path, leaf in jax.tree_util.tree_leaves_with_path(tree) if _is_deleted(leaf))
+        path = next(path for path, leaf in jax.tree_util.tree_leaves_with_path(tree) if engine.is_deleted(leaf))
         raise RuntimeError(
             f"{name}{jax.tree_util.keystr(path)} is an array that has been deleted: an earlier step took its memory. Go on with the state "
             "that the step returned, keep a copy from before it, jax.tree.map(jnp.copy, params), or make the step with donate=False"
         )
-
-
-def _is_deleted(leaf: Any) -> bool:
-    try:
-        return isinstance(leaf, jax.Array) and leaf.is_deleted()
-    except jax.errors.ConcretizationTypeError:  # traced: under a transformation nothing is deleted
-        return False
 
 
 def _each_its_own(state: TrainState, batch: Any) -> TrainState:
@@ -165,7 +158,7 @@ def _step(loss: Callable, optimizer: optax.GradientTransformation, gradient: Cal
         chex.assert_shape(value, ())
         chex.assert_trees_all_equal_shapes_and_dtypes(grads, state.params)
         value_of = lambda params: of_step(params, batch, buffers=state.buffers)[0]
-        value_fn = _with_derivative(value_of, gradient)
+        value_fn = engine.as_custom_vjp(value_of) if gradient is engine.value_and_grad else value_of
         extra = {"value": value, "grad": grads, "value_fn": value_fn, "obj_fn": value_fn, "grad_fn": lambda p, _: gradient(value_of)(p)[1]}
         updates, opt_state = _updates(optimizer, grads, state, extra)
         params = optax.apply_updates(state.params, updates)
@@ -200,15 +193,6 @@ def _told(x: Any) -> str:
     if isinstance(x, Mapping):
         return f"a dict of {', '.join(map(repr, x))}" if x else "an empty dict"
     return f"an array of shape {jnp.shape(x)}" if hasattr(x, "shape") else f"{type(x).__name__}"
-
-
-def _with_derivative(f: Callable, gradient: Callable) -> Callable:
-    """`f` of the parameters, with the derivative that trains also where an optimizer takes it by `jax.grad`."""
-    if gradient is jax.value_and_grad:
-        return f
-    with_vjp = jax.custom_vjp(f)
-    with_vjp.defvjp(lambda params: gradient(f)(params), lambda grads, dy: (jax.tree.map(lambda g: (dy * g).astype(g.dtype), grads),))
-    return with_vjp
 
 
 def _updates(optimizer: optax.GradientTransformation, grads: Any, state: TrainState, extra: dict) -> tuple:
