@@ -80,11 +80,16 @@ def _(x1, x2, dim, eps):
 @cosine_similarity.def_backward
 def _(saved, dy):
     n1, n2, s, axes, eps = (saved[k] for k in ("n1", "n2", "s", "axes", "eps"))
-    (x1, m1), (x2, m2) = ((at_least_float32(saved[x]), jnp.maximum(n, eps)) for x, n in (("x1", n1), ("x2", n2)))
+    (x1, m1), (x2, m2) = ((at_least_float32(saved[x]), _at_least(eps, n)) for x, n in (("x1", n1), ("x2", n2)))
     ds = dy.reshape(s.shape)
     dx1 = ds / m1 * (x2 / m2 - s * slope(x1, n1, 2, axes))
     dx2 = ds / m2 * (x1 / m1 - s * slope(x2, n2, 2, axes))
     return _cotangent(dx1, saved["x1"]), _cotangent(dx2, saved["x2"])
+
+
+def _at_least(eps, n):
+    """max(n, ε), with the derivative of n also where it is ε, as PyTorch has it."""
+    return jnp.where(n < eps, eps + (n - lax.stop_gradient(n)), n)
 
 
 def _cosine_similarity(x1, x2, dim, eps):
@@ -95,8 +100,7 @@ def _cosine_similarity(x1, x2, dim, eps):
     x1, x2 = (jnp.broadcast_to(at_least_float32(x), shape) for x in (x1, x2))
     axes = norm_axes("cosine_similarity", x1, 2, dim)
     n1, n2 = vector_norm(x1, 2, axes), vector_norm(x2, 2, axes)
-    # eps with the derivative of n, as PyTorch has it
-    m1, m2 = (jnp.where(n < eps, eps + (n - lax.stop_gradient(n)), n) for n in (n1, n2))
+    m1, m2 = _at_least(eps, n1), _at_least(eps, n2)
     return (x1 / m1 * (x2 / m2)).sum(axes, keepdims=True), n1, n2, axes
 
 

@@ -162,9 +162,8 @@ def _abs(d):
 
 
 def _huber(d, delta):
-    size = _abs(d)
-    m = jnp.minimum(size, delta)
-    return 0.5 * m * m + (0 if math.isinf(delta) else delta * jnp.maximum(size - delta, 0))  # m (|d| - m/2) has no derivative at ∞
+    m = jnp.clip(d, -delta, delta)  # of d and not of |d|, or the curvature at 0 would be lost
+    return 0.5 * m * m + (0 if math.isinf(delta) else delta * jnp.maximum(_abs(d) - delta, 0))  # m (|d| - m/2) has no derivative at ∞
 
 
 def _weighted(loss, weight, how):

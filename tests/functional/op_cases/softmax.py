@@ -18,6 +18,13 @@ for name in ["softmax", "log_softmax", "softmin"]:
     case(name, "empty axis", [normal(3, 0)], dim=1)
 
 case("softmax", "many small logits", [0.1 * normal(2, 1000)], dim=1, narrow=True)
+case(
+    "log_softmax",
+    "the sum over many small logits",
+    [0.1 * normal(2, 1000)],
+    narrow=True,
+    f=lambda x: F.log_softmax(x, dim=1).sum(1),
+)
 key = jax.random.key(1)
 for id, args, options in [
     ("soft", x, {}),
