@@ -24,6 +24,10 @@ class Hook:
         """The rule that is used for this equation instead."""
         return rule
 
+    def without_rule(self, record: Any, error: Exception) -> Sequence[Any] | None:
+        """The cotangents that stand for those of an equation that has no backward rule; None: the error is raised."""
+        return None
+
     def observe(self, record: Any, dys: Sequence[Any], dxs: Sequence[Any] | None) -> Any:
         """A pytree of arrays that is kept as a finding, or None. Where no cotangent arrives, dys are zero and dxs is None."""
         return None
@@ -83,6 +87,15 @@ def report(findings: Sequence[Finding]) -> None:
     around = _findings.get()
     if around is not None:
         around.extend(findings)
+
+
+def instead(record: Any, error: Exception) -> Sequence[Any]:
+    """What a hook puts in place of the cotangents that no rule gives; without one the error is raised."""
+    for hook in _hooks.get():
+        dxs = hook.without_rule(record, error)
+        if dxs is not None:
+            return dxs
+    raise error
 
 
 def look(record: Any, dys: Sequence[Any], dxs: Sequence[Any] | None) -> None:

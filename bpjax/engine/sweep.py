@@ -18,7 +18,7 @@ from ..program.jaxprs import Literal, Program
 from ..program.places import Place, place_of, standing_at
 from ..program.straight import called, inside, straight
 from .errors import NoRuleError, RuleError
-from .hooks import hooks, look
+from .hooks import hooks, instead, look
 from .recompute import ElideResiduals, Rematerializer
 from .saved import Static
 
@@ -273,7 +273,10 @@ def sweep(tape: Tape, cotangents: Sequence[Any]) -> list:
         dys = _completed(record, dys)
         record = rematerializer.whole(record, dys)
         with standing_at(eqn):
-            dxs = checked(record, record.rule.backward(record, dys))
+            try:
+                dxs = checked(record, record.rule.backward(record, dys))
+            except NoRuleError as error:
+                dxs = instead(record, error)
             look(record, dys, dxs)
         rematerializer.forget(number)
         for var, dx, is_active in zip(eqn.invars, dxs, record.active):

@@ -14,6 +14,7 @@ from ..program.jaxprs import Literal, Program
 from ..program.modules import Modules, leaf_name, owner_of, owners
 from ..program.straight import inlined
 from .tables import aligned
+from .unruled import Unruled
 
 OUTSIDE = "(before any module)"
 _FREE = {
@@ -61,11 +62,15 @@ class Cost(NamedTuple):
     Attributes:
         modules: one `ModuleCost` for each, in the order in which values meet them.
         temporary_hand, temporary_auto: bytes that the compiled value and gradient need beside inputs and outputs.
+        without_rule: equations that have no backward rule, with their places: their backward is not counted.
+        auto_fails: what `jax.grad` says where it cannot differentiate the function either; its numbers are 0 then.
     """
 
     modules: list[ModuleCost]
     temporary_hand: int
     temporary_auto: int
+    without_rule: tuple[str, ...] = ()
+    auto_fails: str = ""
 
     def __str__(self):
         total = ModuleCost("all", *(sum(column) for column in zip(*(m[1:] for m in self.modules))))
@@ -73,7 +78,9 @@ class Cost(NamedTuple):
         rows = [head, *([m.module, *(f"{n:,}" for n in m[1:])] for m in [*self.modules, total])]
         hand, auto = self.temporary_hand, self.temporary_auto
         ratio = f", {hand / auto:.3f} of it" if auto else ""
-        return "\n".join([*aligned(rows), f"compiled value and gradient, temporary bytes: hand {hand:,}, auto {auto:,}{ratio}"])
+        notes = [f"no backward rule, and not counted: {', '.join(self.without_rule)}"] if self.without_rule else []
+        notes += [f"jax.grad cannot differentiate it either: {self.auto_fails}"] if self.auto_fails else []
+        return "\n".join([*aligned(rows), *notes, f"compiled value and gradient, temporary bytes: hand {hand:,}, auto {auto:,}{ratio}"])
 
 
 def cost(f: Callable, *args, argnums: int | Sequence[int] = 0, has_aux: bool = False, **kwargs) -> Cost:
@@ -95,11 +102,24 @@ def cost(f: Callable, *args, argnums: int | Sequence[int] = 0, has_aux: bool = F
     """
     numbers = engine.chosen_arguments(engine.argument_numbers(f, argnums), args)
     traced = _Traced(f, args, kwargs, numbers, has_aux)
-    compiled = [
-        jax.jit(differentiate(traced.scalar)).lower(traced.parameters).compile().memory_analysis().temp_size_in_bytes
-        for differentiate in (engine.value_and_grad, jax.value_and_grad)
-    ]
-    return Cost(traced.modules_costs(), *compiled)
+    unruled = Unruled()
+
+    def temporary(differentiate):
+        return jax.jit(differentiate(traced.scalar)).lower(traced.parameters).compile().memory_analysis().temp_size_in_bytes
+
+    with hooked(unruled):
+        hand = temporary(engine.value_and_grad)
+    modules = traced.modules_costs()
+    auto, auto_fails = 0, traced.auto_fails
+    try:
+        auto = 0 if auto_fails else temporary(jax.value_and_grad)
+    except (ValueError, NotImplementedError) as error:
+        auto_fails = _first_line(error)
+    return Cost(modules, hand, auto, tuple(unruled.met), auto_fails)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
 
 
 def module_costs(f, args, kwargs, argnums=0, has_aux=False) -> list[ModuleCost]:
@@ -168,8 +188,13 @@ class _Traced:
         return self._kept(lambda *leaves: run(self.program, [*self.consts, *leaves], self._active())[1])
 
     def saved_automatically(self) -> dict[str, int]:
-        """Bytes of JAX's residuals, by the module that made them."""
-        return self._kept(lambda *leaves: jax.vjp(lambda *inner: self.scalar(inner), *leaves)[1])
+        """Bytes of JAX's residuals, by the module that made them; none where JAX has no derivative of a part."""
+        self.auto_fails = ""
+        try:
+            return self._kept(lambda *leaves: jax.vjp(lambda *inner: self.scalar(inner), *leaves)[1])
+        except (ValueError, NotImplementedError) as error:
+            self.auto_fails = _first_line(error)
+            return {}
 
     def _kept(self, forward: Callable) -> dict[str, int]:
         """Of a function from parameters to a pytree that a backward pass needs: bytes by module, each array once."""
@@ -204,7 +229,7 @@ class _Traced:
         marks: list[str] = []
 
         def back(*leaves):
-            with hooked(_Marking(self.modules, marks)):
+            with hooked(_Marking(self.modules, marks), Unruled()):
                 outputs, tape = run(self.program, [*self.consts, *leaves], self._active())
                 return [d for d in sweep(tape, [jnp.ones(jnp.shape(o), jnp.result_type(o)) for o in outputs]) if d is not None]
 

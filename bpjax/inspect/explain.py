@@ -17,8 +17,9 @@ from ..program.modules import owner_of
 from .cost import saved_bytes
 from .formulas import backward_formula, expression, forward_formula
 from .health import health
+from .names import function_of
 from .network import network_of
-from .replay import Replay, function_of
+from .replay import Replay
 from .tables import aligned
 
 WHOLE = 12  # arrays of up to so many numbers are shown whole
@@ -31,7 +32,8 @@ class Explanation:
     As text it is at most a page, shortened where need be; `full` says that all of it is wanted, as `text(full=True)` gives it.
     """
 
-    def __init__(self, title: str, learning_rate: float, modules: list[dict], steps: list[dict], full: bool = False):
+    def __init__(self, title: str, learning_rate: float, modules: list[dict], steps: list[dict], full: bool = False, unruled=()):
+        self.unruled = unruled  # equations that have no backward rule
         self.title, self.learning_rate, self.modules, self.steps, self.full = title, learning_rate, modules, steps, full
 
     def __str__(self):
@@ -41,6 +43,10 @@ class Explanation:
         """All of it; or with `full=False` at most a page: the first step, and of each table the first rows and the last."""
         last = len(self.steps) - 1
         lines = [f"{self.title}: {last} step(s) of gradient descent at learning rate {self.learning_rate:g}", ""]
+        if self.unruled:
+            lines[1:1] = [
+                f"no backward rule for {', '.join(self.unruled[:3])}: the deltas behind it are not known, nan, and its weights stay"
+            ]
         body = [line for i, step in enumerate(self.steps) for line in (*self._step(i, step, _grouped), "")]
         modules = ["modules: what each saved for the backward pass, and passed back"]
         if full or len(lines) + len(body) + len(modules) + len(self.modules) + 1 <= PAGE:
@@ -107,6 +113,8 @@ def explain(
         replay.back()
         named = _Names(replay)
         new = {name: w - learning_rate * replay.gradients[name] for name, w in replay.parameters.items()}
+        if replay.unruled.met:
+            new = {name: w if bool(jnp.all(jnp.isfinite(w))) else replay.parameters[name] for name, w in new.items()}
         shown.append({
             "loss": _text(replay.value[0]),
             "forward": _forward(replay, named),
@@ -115,7 +123,7 @@ def explain(
             "network": network_of(replay, new),
         })  # fmt: skip
         args = _updated(args, numbers, new)
-    return Explanation(title, learning_rate, _modules(f, given, kwargs, argnums, has_aux, replay.bare), shown, full)
+    return Explanation(title, learning_rate, _modules(f, given, kwargs, argnums, has_aux, replay.bare), shown, full, replay.unruled.met)
 
 
 def _modules(f, args, kwargs, argnums, has_aux, names) -> list[dict]:
@@ -175,7 +183,7 @@ def _backward(replay: Replay, name: _Names) -> list[dict]:
         if eqn not in replay.dxs:
             continue
         op, rule = op_of(record.rule), function_of(eqn, record.rule)
-        formula = backward_formula(op, rule)
+        formula = "no backward rule" if eqn in replay.unruled.errors else backward_formula(op, rule)
         for v, dx in zip(eqn.invars, replay.dxs[eqn]):
             if dx is None:
                 continue

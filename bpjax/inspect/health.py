@@ -16,7 +16,8 @@ from ..engine import Hook, Rule, Wrapped, checked
 from ..program import jaxprs
 from ..program.modules import Modules, leaf_name, owner_of
 from ..program.straight import inlined
-from .replay import name_of
+from .names import name_of
+from .unruled import Unruled
 
 SKETCH = 8  # sums over so many parts of each parameter's gradient: enough to see whether it keeps its direction
 
@@ -27,7 +28,7 @@ _FLAT = 0.08  # of its steepest slope: a sigmoid's output beyond 0.98, a tanh's 
 
 @functools.partial(
     jax.tree_util.register_dataclass,
-    meta_fields=["modules", "parameters", "sizes"],
+    meta_fields=["modules", "parameters", "sizes", "without_rule"],
     data_fields=[
         "value", "delta", "incoming", "outgoing", "dead", "saturated", "nonfinite_forward", "nonfinite_backward",
         "nonfinite_input", "weight", "gradient", "update", "sketch", "alignment",
@@ -54,6 +55,7 @@ class Health:
         weight, gradient, update: norms of each parameter, of its gradient and of its last change, (P,); update is NaN unless given.
         sketch: sums over eight parts of each gradient, (P, 8): the same direction for `noisy gradient` to compare from step to step.
         alignment: cosine of the angle between each parameter's gradient and its last change, (P,): -1 straight down; NaN unless given.
+        without_rule: equations on the gradient's path that have no backward rule, with their places; what lies before them is NaN.
     """
 
     modules: tuple[str, ...]
@@ -73,6 +75,7 @@ class Health:
     update: jax.Array
     sketch: jax.Array
     alignment: jax.Array | float = math.nan
+    without_rule: tuple[str, ...] = ()
 
     @property
     def gain(self):
@@ -97,6 +100,7 @@ class Healthy(NamedTuple):
 def health(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
     """As `bpjax.value_and_grad`, with the health of each module beside the gradient: a function that returns a `Healthy`.
 
+    Where an equation has no backward rule, `without_rule` names it, and the gradients before it are NaN.
     Works inside `jit` and `scan`, on any model whose parameters are a pytree: bpjax, Equinox, Flax NNX, plain dicts.
 
     Args:
@@ -119,9 +123,11 @@ def health(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False)
         numbers = engine.chosen_arguments(argnums, args)
         params = [args[n] for n in numbers]
         others = [arg for n, arg in enumerate(args) if n not in numbers]
+        unruled = Unruled()
         probe = _Probe([(leaf_name(path, numbers), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(params)])
-        value, aux, grads, findings = engine.gradient(f, args, kwargs, argnums, has_aux, [probe])
-        return Healthy(value, grads, probe.health(findings, value, params, grads, (others, kwargs)), aux)
+        value, aux, grads, findings = engine.gradient(f, args, kwargs, argnums, has_aux, [probe, unruled])
+        found = probe.health(findings, value, params, grads, (others, kwargs))
+        return Healthy(value, grads, dataclasses.replace(found, without_rule=tuple(unruled.met)), aux)
 
     return inspected
 

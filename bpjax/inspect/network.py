@@ -7,7 +7,8 @@ import numpy as np
 
 from ..program import jaxprs
 from ..program.jaxprs import Literal
-from .replay import Replay, function_of
+from .names import function_of
+from .replay import Replay
 
 WIDEST, DEEPEST, EXAMPLES = 12, 8, 8  # what still can be drawn: units in a layer, layers, examples
 

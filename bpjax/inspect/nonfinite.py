@@ -9,7 +9,8 @@ import numpy as np
 
 from ..program.jaxprs import Literal
 from ..program.places import place_of
-from .replay import Replay, function_of
+from .names import function_of
+from .replay import Replay
 
 
 class NanReport(NamedTuple):
@@ -68,7 +69,8 @@ def find_nan(f: Callable, *args, argnums: int | Sequence[int] = 0, has_aux: bool
     The function is run equation by equation, also inside `jit`, scans, branches and checkpoints; where its value is finite, so is its
     backward pass, by the rules that `bpjax.grad` uses. An infinity that came in, or that the program itself writes (a mask of -inf), is
     not reported where it stays without effect. Where it spoils the value or the gradient, the argument that it came in by is named, with
-    the first equation that it spoils in the note.
+    the first equation that it spoils in the note. Where the gradient meets an equation that has no backward rule before any NaN, that
+    equation is reported, and the note says so.
 
     Args:
         f: any function that `bpjax.grad` takes; its value need not be a scalar.
@@ -198,6 +200,8 @@ def _backward(replay: Replay, spread: _Spread) -> NanReport:
         return NanReport("backward", "a sum of cotangents", note="cotangents of one value, each finite, overflow when they are added")
     eqn = found.eqn
     dys = {f"cotangent of output {i}" if len(eqn.outvars) > 1 else "cotangent": d for i, d in enumerate(replay.dys[eqn]) if d is not None}
+    if eqn in replay.unruled.errors:
+        return _report(replay, "backward", eqn, _inputs(replay, eqn) | dys, f"nothing is known behind it: {replay.unruled.errors[eqn]}")
     dxs = {f"its cotangent of input {i}": d for i, d in enumerate(replay.dxs[eqn]) if d is not None}
     note = ""
     if any(spread.made_by[v] in spread.events for v in eqn.outvars):
@@ -250,8 +254,11 @@ def _shown(x) -> str:
     if not _is_float(x):
         return kind
     bad = np.flatnonzero(~np.isfinite(x).ravel())
-    fine = x[np.isfinite(x)].astype(np.float64)
-    between = f"from {fine.min():.4g} to {fine.max():.4g}" if fine.size else "nothing finite"
+    fine = x[np.isfinite(x)]
+    fine = np.abs(fine) if np.iscomplexobj(x) else fine.astype(np.float64)
+    between = (
+        ("of magnitudes " if np.iscomplexobj(x) else "") + f"from {fine.min():.4g} to {fine.max():.4g}" if fine.size else "nothing finite"
+    )
     if not bad.size:
         return f"{kind} {between}"
     at = tuple(int(i) for i in np.unravel_index(bad[0], x.shape))

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import engine
-from ..engine import Hook, Record, hooked, op_of, rule_of, run, sweep
+from ..engine import Hook, Record, hooked, run, sweep
 from ..program import jaxprs
 from ..program.jaxprs import Literal
 from ..program.modules import Modules, key_name, leaf_name, owner_of, owners
 from ..program.unrolled import unrolled
+from .unruled import Unruled
 
 
 class Replay:
@@ -27,6 +28,7 @@ class Replay:
         modules: to which module each variable belongs.
         records: the differentiated equations, in the order of the forward pass.
         dys, dxs: by equation, where a cotangent arrives: the cotangents of its outputs and of its inputs.
+        unruled: the equations that have no backward rule; the cotangents that they pass on are NaN.
         deltas: the cotangent of each variable; gradients: of each parameter, by name.
     """
 
@@ -77,11 +79,12 @@ class Replay:
         active = [False] * self.number_of_consts + [True] * len(self.parameters)
         self.dys: dict[Any, Sequence[Any]] = {}
         self.dxs: dict[Any, Sequence[Any]] = {}
+        self.unruled = Unruled()
 
         outputs, tape = run(self.program, self.inputs, active)
         self.records = tape.records
         ones = [jnp.ones(jnp.shape(o), jnp.result_type(o)) for o in outputs]
-        with hooked(_Cotangents(self)):
+        with hooked(_Cotangents(self), self.unruled):
             found = sweep(tape, ones)
         self.deltas = {v: d for v, d in zip(self.program.outvars, ones) if not isinstance(v, Literal)}
         for record in self.records:
@@ -107,19 +110,6 @@ class _Cotangents(Hook):
     def observe(self, record: Record, dys, dxs):
         if dxs is not None:
             self.replay.dys[record.eqn], self.replay.dxs[record.eqn] = dys, dxs
-
-
-def function_of(eqn, rule=None) -> str:
-    """What an equation is called: the op, the function under `custom_jvp` or `jit`, or the primitive."""
-    rule = rule or rule_of(eqn)
-    op = op_of(rule)
-    return ("F." if op and op.__module__.startswith("bpjax.") else "") + name_of(eqn, rule)
-
-
-def name_of(eqn, rule) -> str:
-    """The same without the `F.` of bpjax's own ops."""
-    op = op_of(rule)
-    return op.__name__ if op else jaxprs.function_name(eqn) or eqn.primitive.name
 
 
 def _argument_names(f, args, kwargs) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from ..program.modules import owner_of
 from .health import Health
 
-_NAMES = ("modules", "parameters", "sizes")  # of the fields of Health, those that are not numbers of a step
+_NAMES = ("modules", "parameters", "sizes", "without_rule")  # of the fields of Health, those that are not numbers of a step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +79,7 @@ class Verdict(NamedTuple):
 
 
 ADVICE = {
+    "no backward rule": "bpjax.grad says what to write there.",
     "non-finite": "bpjax.find_nan names the equation. Usual: a lower learning rate, a loss on logits, an epsilon under log and sqrt.",
     "vanishing": "Usual: ReLU with Kaiming initialisation, normalisation, residual connections, a larger initial scale.",
     "exploding": "Usual: clip gradients (optax.clip_by_global_norm), a smaller initial scale, orthogonal recurrent weights, normalisation.",
@@ -102,6 +103,9 @@ def verdicts(
         return []
     steps = np.array([step for step, _ in history])
     series = Series([h for _, h in history], thresholds)
+    if unruled := history[-1][1].without_rule:
+        evidence = f"{', '.join(unruled[:3])}: the gradients before it are not known"
+        return [Verdict("no backward rule", "", int(steps[-1]), evidence, ADVICE["no backward rule"])]
     found = [*_nonfinite(steps, series)]
     if found:  # after a NaN nothing else can be read; what led to it can
         before = [h for step, h in history if step < found[0].since]

@@ -153,6 +153,8 @@ def _step(loss: Callable, optimizer: optax.GradientTransformation, gradient: Cal
 
         if watch:
             value, grads, health, (buffers, metrics) = inspect.health(of_step, has_aux=True)(state.params, batch, buffers=state.buffers)
+            if health.without_rule:
+                raise engine.NoRuleError(f"no backward rule for {', '.join(health.without_rule)}: watch=False says what to write there")
         else:
             (value, (buffers, metrics)), grads = gradient(of_step, has_aux=True)(state.params, batch, buffers=state.buffers)
         chex.assert_shape(value, ())
