@@ -109,27 +109,65 @@ class Monitor:
             yield step, {"loss": number(s.value[t]), "modules": modules}
 
     def draw(self, file: str | Path) -> None:
-        """One picture, as PNG: the gain of each module by depth over the steps, white where it is 1, and the loss beneath."""
+        """One picture, as PNG, over the steps: what reaches each module of the last one's delta, what each passes on of its own, the loss.
+
+        The first two by depth, in powers of ten: white where a delta is what it was, red where it vanishes, blue where it grows; grey where
+        there is none.
+        """
         from matplotlib.figure import Figure  # without pyplot: the caller's backend is left alone
+        from matplotlib.ticker import MaxNLocator
 
         if not self.history:
             raise ValueError("nothing to draw: no steps were recorded")
         steps = np.array([step for step, _ in self.history])
         s = Series([h for _, h in self.history], self.thresholds)
-        with np.errstate(all="ignore"):
-            gain = np.log10(np.where(s.gain > 0, s.gain, np.nan))[:, 1:]
-        names = s.modules[1:]
-        figure = Figure(figsize=(9, 2.4 + 0.28 * len(names)), layout="constrained")
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[max(len(names) * 0.28, 1), 1.2])
-        above.set_facecolor("0.8")  # no delta, no gain
-        if names:
-            image = above.pcolormesh(steps, np.arange(len(names)), gain.T, cmap="RdBu", vmin=-2, vmax=2, shading="nearest")
-            above.set_yticks(range(len(names)), names)
-            figure.colorbar(image, ax=above, label="log10 of the gain")
-        above.set_title("what each module passes back of its delta", loc="left")
-        below.plot(steps, s.value, label="training")
+        depth = max(len(s.modules), 1)
+        height = min(max(0.28 * depth, 1.6), 12)
+        longest = max(map(len, map(_label, s.modules)), default=0)
+        figure = Figure(figsize=(10 + 0.14 * longest, 3 + height), layout="constrained")
+        panels = figure.subplot_mosaic([["reaches", "gain"], ["loss", "loss"]], height_ratios=[height, 1.8])
+        panels["gain"].sharey(panels["reaches"])
+        for name, numbers, widest, title in (
+            ("reaches", s.reaches, 4, "what reaches each module\nof the last one's delta"),
+            ("gain", s.gain, 1, "what each module passes on\nof its own delta"),
+        ):
+            _draw_depth(figure, panels[name], steps, numbers, widest, title)
+        shown = np.unique(np.linspace(0, len(s.modules) - 1, min(len(s.modules), int(height / 0.24))).round().astype(int))
+        if s.modules:
+            panels["reaches"].set_yticks(shown, [_label(s.modules[m]) for m in shown], fontsize=9)
+            panels["reaches"].set_ylim(len(s.modules) - 0.5, -0.5)  # the first one on top, as in the table
+        panels["gain"].tick_params(labelleft=False)
+        below = panels["loss"]
+        finite = np.where(np.isfinite(s.value), s.value, np.nan)
+        seen = finite[np.isfinite(finite)]
+        below.plot(steps, finite, label="training", marker="o" if len(steps) < 4 else None)
         if self.validation:
-            below.plot(*zip(*self.validation), label="validation")
+            at, losses = zip(*self.validation)
+            below.plot(at, np.where(np.isfinite(losses), losses, np.nan), label="validation", marker="o" if len(at) < 4 else None)
             below.legend()
-        below.set(xlabel="step", ylabel="loss", yscale="log" if 0 < 10 * s.value.min() < s.value.max() else "linear")
+        below.set(xlabel="step", ylabel="loss", yscale="log" if seen.size and 0 < 10 * seen.min() < seen.max() else "linear")
+        for panel in panels.values():
+            panel.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+            panel.set_xlim(steps[0] - 0.5, steps[-1] + 0.5)
         figure.savefig(file, dpi=120)
+
+
+def _draw_depth(figure, panel, steps, numbers, widest, title) -> None:
+    """A number of each module at each step, its power of ten as a colour; the scale reaches `widest` powers or as far as the numbers do."""
+    with np.errstate(all="ignore"):
+        powers = np.log10(np.where(numbers > 0, numbers, np.nan))
+    found = np.abs(powers[np.isfinite(powers)])
+    limit = max(widest, int(np.ceil(np.quantile(found, 0.99)))) if found.size else widest
+    panel.set_facecolor("0.8")
+    panel.set_title(title, loc="left", fontsize=10)
+    if powers.size:
+        edges = np.append(steps - 0.5, steps[-1] + 0.5)
+        image = panel.pcolormesh(edges, np.arange(powers.shape[1] + 1) - 0.5, powers.T, cmap="RdBu", vmin=-limit, vmax=limit)
+        bar = figure.colorbar(image, ax=panel, extend="both")
+        ticks = np.unique(np.linspace(-limit, limit, 5).round().astype(int))
+        bar.set_ticks(ticks, labels=[f"$10^{{{power}}}$" for power in ticks])
+
+
+def _label(module: str, longest: int = 32) -> str:
+    """A path that fits beside the picture: of a long one the end."""
+    return module if len(module) <= longest else "…" + module[1 - longest :]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from matplotlib.figure import Figure
 
 from bpjax import inspect
 from bpjax.inspect import Monitor, Thresholds
@@ -199,3 +200,68 @@ def test_a_training_that_is_not_finite_is_told_and_written(losses, tmp_path):
     assert all(np.isfinite(value) for value in scalars(file).values())
     monitor.draw(tmp_path / "health.png")
     assert (tmp_path / "health.png").stat().st_size > 1000
+
+
+def drawn(monitor, file, monkeypatch):
+    """The panels of the picture by title, and the figure."""
+    figures, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kwargs: (figures.append(figure), save(figure, *args, **kwargs)))
+    monitor.draw(file)
+    figures[0].draw_without_rendering()
+    panels = {panel.get_title(loc="left") or panel.get_ylabel(): panel for panel in figures[0].axes}
+    return *(next(p for title, p in panels.items() if title.startswith(words)) for words in ("what reaches", "what each", "loss")), figures[
+        0
+    ]
+
+
+def sigmoids(depth, steps, path="fc{}"):
+    layers = {path.format(i): {"w": jax.random.normal(jax.random.key(i), (8, 8)) / 8**0.5} for i in range(depth)}
+
+    def loss(params, x):
+        for layer in params.values():
+            x = jax.nn.sigmoid(x @ layer["w"])
+        return x.sum()
+
+    monitor, health = Monitor(), jax.jit(inspect.health(loss))(layers, jnp.ones((4, 8))).health
+    for _ in range(steps):
+        monitor.record(health)
+    return monitor, health
+
+
+def test_the_picture_shows_what_reaches_each_module(tmp_path, monkeypatch):
+    monitor, health = sigmoids(20, 12, "fc{:02}")
+    reaches, gain, _, _ = drawn(monitor, tmp_path / "health.png", monkeypatch)
+    colours = reaches.collections[0]
+    powers = np.log10(health.delta / health.delta[-1])
+    np.testing.assert_allclose(np.asarray(colours.get_array()).reshape(20, 12)[:, 0], powers, rtol=1e-4, atol=1e-6)
+    assert powers[0] < -8 and colours.get_clim()[0] <= powers[0]  # the scale holds the first one
+    assert [label.get_text() for label in reaches.get_yticklabels()] == [f"fc{i:02}" for i in range(20)]
+    shades = [np.array(colours.cmap(colours.norm(power))) for power in powers]
+    assert np.linalg.norm(shades[0] - shades[10]) > 0.3 and np.linalg.norm(shades[10] - shades[19]) > 0.3
+    gains = np.asarray(gain.collections[0].get_array()).reshape(20, 12)[1:, 0]
+    np.testing.assert_allclose(gains, np.log10((health.outgoing / health.incoming)[1:]), rtol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 400])
+@pytest.mark.parametrize(
+    ("modules", "path"), [(1, "fc{}"), (3, "fc{}"), (3, "encoder.layers.{}.attention.output.projection"), (150, "m{}")]
+)
+def test_labels_and_ticks_fit(modules, path, steps, tmp_path, monkeypatch):
+    monitor, _ = sigmoids(modules, 1, path)
+    monitor.history = [(t, monitor.history[0][1]) for t in range(steps)]
+    reaches, gain, loss, figure = drawn(monitor, tmp_path / "health.png", monkeypatch)
+    for panel in (reaches, gain, loss):
+        low, high = panel.get_xlim()
+        ticks = [t for t in panel.get_xticks() if low <= t <= high]
+        assert ticks and all(t == int(t) for t in ticks) and len(ticks) >= min(steps, 3)
+        assert_apart([label.get_window_extent() for t, label in zip(panel.get_xticks(), panel.get_xticklabels()) if low <= t <= high])
+    names = [label.get_window_extent() for label in reaches.get_yticklabels()]
+    assert len(names) == modules if modules <= 3 else 20 <= len(names) < modules
+    assert_apart(names)
+    assert all(box.x0 >= 0 for box in names)
+    titles = [panel._left_title.get_window_extent() for panel in (reaches, gain)]
+    assert titles[0].x1 < titles[1].x0 and titles[1].x1 < figure.bbox.x1
+
+
+def assert_apart(boxes):
+    assert not any(a.overlaps(b) for a, b in zip(boxes, boxes[1:]))
