@@ -7,6 +7,7 @@ from jax import lax
 
 from ..engine import op
 from ._shared.checks import at_least_float32
+from ._shared.sizes import is_known
 from ._shared.standardize import affine, check_on_channels, standardized
 
 
@@ -180,7 +181,10 @@ def _statistics(name, input, running_mean, running_var, momentum, axes):
     if input.size == 0:
         return running_mean, running_var
     x, n = at_least_float32(lax.stop_gradient(input)), _count(input, axes)
-    means, variances = x.mean(axes, keepdims=True), x.var(axes, keepdims=True) * (n / max(n - 1, 1))
+    means, variances = (
+        x.mean(axes, keepdims=True),
+        x.var(axes, keepdims=True) * (n / (max(n - 1, 1) if is_known(n) else jnp.maximum(n - 1, 1))),
+    )
     pairs = (running_mean, means), (running_var, variances)
     return tuple(((1 - momentum) * at_least_float32(old) + momentum * now.mean(0).reshape(-1)).astype(old.dtype) for old, now in pairs)
 

@@ -180,7 +180,7 @@ def _conv_transpose(
     size = tuple((m - 1) * s + r + 1 - sum(p) for m, s, r, p in zip(input.shape[-n:], windows.stride, windows.reach, windows.padding))
     refuse(name, min(size) < 1 and f"an input of shape {input.shape} is too small: the output would have size {size}")
     x = _batched(n, input)
-    y = maps(weight, windows, (len(x), weight.shape[1] * groups, *size)).input_grad(x, weight, windows, size)
+    y = maps(weight, windows, (x.shape[0], weight.shape[1] * groups, *size)).input_grad(x, weight, windows, size)
     return _with_bias(y, bias).reshape(*input.shape[: -n - 1], *y.shape[1:]), windows
 
 

@@ -74,7 +74,7 @@ def _sizes(shape, targets):
     T, N, C = shape if len(shape) == 3 else (shape[0], 1, shape[1])
     if not jnp.issubdtype(targets.dtype, jnp.integer) and targets.size:
         raise TypeError(f"ctc_loss: expected integer targets, got {targets.dtype} of shape {targets.shape}")
-    if targets.ndim not in (1, 2) or targets.ndim == 2 and len(targets) != N:
+    if targets.ndim not in (1, 2) or targets.ndim == 2 and targets.shape[0] != N:
         raise ValueError(f"ctc_loss: expected targets of shape ({N}, S), or all in one row (sum of lengths,), got {targets.shape}")
     return T, N, C
 
@@ -156,7 +156,7 @@ def _run(log_probs, targets, input_lengths, target_lengths, blank, how, zero_inf
 
 def _is_live(lp, input_lengths):
     """Which steps (T, N) belong to their sequence."""
-    return jnp.arange(len(lp))[:, None] < input_lengths
+    return jnp.arange(lp.shape[0])[:, None] < input_lengths
 
 
 def _states(targets, target_lengths, blank, C):

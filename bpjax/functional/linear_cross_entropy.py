@@ -15,6 +15,7 @@ from ..engine import op
 from ._shared.checks import at_least_float32, floating, one_dtype, refuse, wide
 from ._shared.chunks import in_chunks
 from ._shared.reduction import reduction_of
+from ._shared.sizes import is_known
 from .cross_entropy import (
     class_axis,
     class_gradients,
@@ -71,6 +72,8 @@ class LinearCrossEntropyOptions:
     def block_rows(self, rows: int, in_features: int, logits: int) -> int:
         """The rows of a block, for so many rows of the input and logits for each."""
         size, method = self.batch_chunk_size, self.chunking_method
+        if not is_known(rows):  # a scan over blocks needs their number
+            return rows
         if method is None or method == "auto" and size is not None:
             chosen = rows if size is None else size
         else:
@@ -199,7 +202,7 @@ def _added(sums, lp, p, x, W, t, b, w, ignore_index, eps, dl, scale=1.0):
     """
     dz, dt, dw = class_gradients(lp, p, t, w, ignore_index, eps, 1, dl)
     matrix, _ = _flat(W, b)
-    dz = dz.reshape(len(x), len(matrix)).astype(x.dtype)
+    dz = dz.reshape(x.shape[0], len(matrix)).astype(x.dtype)
     of_block = _dot(lax.optimization_barrier(x.T), dz), None if b is None else _over_rows(dz), dw
     of_rows = _dot(dz, matrix), dt
     return jax.tree.map(lambda a, d: a + scale * d.astype(a.dtype), sums, of_block), jax.tree.map(lambda d: scale * d, of_rows)
@@ -211,7 +214,7 @@ def _over_rows(dz):
     XLA:CPU goes down one column after the other, which takes ten times as long where there are 32768. Those are added up by products, of
     few rows each, since a product adds row after row and rounds each time.
     """
-    if dz.shape[1] < 2**14:
+    if dz.shape[1] < 2**14 or not is_known(*dz.shape):
         return dz.sum(0, dtype=wide(dz.dtype))
     return sum(_dot(jnp.ones(len(rows), dz.dtype), rows) for rows in jnp.split(dz, list(range(128, len(dz), 128))))
 
@@ -277,7 +280,7 @@ def _logits(x, W, b):
     """The logits of a block of rows (rows, C, d1, ...), in at least float32."""
     matrix, bias = _flat(W, b)
     z = _dot(x, matrix.T)
-    return (z if b is None else z + bias).reshape(len(x), *W.shape[:-1])
+    return (z if b is None else z + bias).reshape(x.shape[0], *W.shape[:-1])
 
 
 def _probabilities(x, W, b):

@@ -230,7 +230,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
         z = 1 - label[:, None] + others
         return total + jnp.where(z <= 0, 0, z).sum(-1), None
 
-    loss = lax.scan(add, jnp.zeros(len(others), others.dtype), labels.T)[0] / _class_count(input)
+    loss = lax.scan(add, jnp.zeros(others.shape[0], others.dtype), labels.T)[0] / _class_count(input)
     how = reduction_of("multilabel_margin_loss", size_average, reduce, reduction)
     return reduced(loss.reshape(input.shape[:-1]), how)
 
@@ -271,7 +271,7 @@ def _class_count(x):
 
 
 def _rows(t):
-    return jnp.arange(len(t))[:, None]
+    return jnp.arange(t.shape[0])[:, None]
 
 
 def _classes(name, input, target):

@@ -176,9 +176,9 @@ def _max_unpool(name, n, input, indices, kernel_size, stride, padding, output_si
     refuse(name, not is_integer and f"expected indices that are integers, got {indices.dtype}", kind=TypeError)
     size = _unpooled_size(name, n, input.shape, kernel_size, stride, padding, output_size)
     at, is_lost = _in_channels(indices, n, size)
-    rows = np.arange(len(at))[:, None]
+    rows = jnp.arange(at.shape[0])[:, None]
     # indices of overlapping windows may be the same, and their values then are; called unique, each has the derivative 1, as in PyTorch
-    y = jnp.zeros((len(at), math.prod(size)), input.dtype).at[rows, at].set(input.reshape(at.shape), unique_indices=True)
+    y = jnp.zeros((at.shape[0], math.prod(size)), input.dtype).at[rows, at].set(input.reshape(at.shape), unique_indices=True)
     return jnp.where(is_lost, jnp.nan, y).reshape(*input.shape[:-n], *size)
 
 
@@ -197,7 +197,7 @@ def _max_unpool_forward(name, n, input, indices, kernel_size, stride, padding, o
 def _(saved, dy):
     indices, n = saved["indices"], saved["n"]
     at, is_lost = _in_channels(indices, n, dy.shape[-n:])
-    dy = dy.reshape(len(at), math.prod(dy.shape[-n:]))
+    dy = dy.reshape(at.shape[0], math.prod(dy.shape[-n:]))
     dx = jnp.where(is_lost, 0, jnp.take_along_axis(dy, at, 1))
     return dx.reshape(indices.shape), None
 

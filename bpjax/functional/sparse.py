@@ -142,8 +142,8 @@ def _bags(input, offsets, include_last_offset, padding_idx, V):
     """All indices, the bag of each, how many bags there are, and whether the offsets are sound. What is in no bag has that number."""
     i = _canonical(input).reshape(-1)
     if offsets is None:
-        bags, sound = len(input), True
-        bag = jnp.arange(bags).repeat(input.shape[1])
+        bags, sound = input.shape[0], True
+        bag = jnp.broadcast_to(jnp.arange(bags)[:, None], input.shape).reshape(-1)
     else:
         offsets = _canonical(offsets)
         bags = len(offsets) - include_last_offset

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from .._shared.checks import wide
 from .._shared.chunks import even_rows, in_chunks
+from .._shared.sizes import is_known
 from . import dense_correlation, phased_correlation
 from .kernel_windows import tap_slice, taps_of
 from .pointwise_correlation import times_each
@@ -23,7 +24,9 @@ VALUES = 2**16  # of the patches that are there at a time
 def is_for(W, windows, shape):
     """Whether the kernels have few weights, in one group, and the patches of one example few values."""
     weights = math.prod(W.shape[1:])
-    return windows.groups == 1 and weights <= MOST_WEIGHTS and weights * math.prod(windows.positions(shape[2:])) <= VALUES
+    return (
+        is_known(*shape) and windows.groups == 1 and weights <= MOST_WEIGHTS and weights * math.prod(windows.positions(shape[2:])) <= VALUES
+    )
 
 
 def correlate(x, W, windows):

@@ -41,7 +41,7 @@ def _phase(r, y, W, windows, counts):
         common = math.gcd(s, d)
         t = next((t for t in range(min(k, s // common)) if (r + p - d * t) % s == 0), None)
         if t is None:
-            return jnp.zeros((len(y), W.shape[1] * windows.groups, *counts), y.dtype)
+            return jnp.zeros((y.shape[0], W.shape[1] * windows.groups, *counts), y.dtype)
         first.append(((r + p - d * t) // s, 0))
         starts.append(t)
         every.append(s // common)

@@ -18,6 +18,7 @@ from jax import lax
 
 from ...engine import after
 from .._shared.chunks import even_rows, in_chunks
+from .._shared.sizes import is_known
 from . import dense_correlation
 
 __all__ = ()  # no layers
@@ -35,7 +36,7 @@ VALUES = 2**19  # of the image that are met at a time; of image and result toget
 def is_for(W, windows, shape):
     """Whether the kernels have 3 x 3 taps side by side, at every place, in one group; and whether there is enough to do."""
     is_plain = windows[:2] == ((3, 3), (1, 1)) and windows[3:] == ((1, 1), 1) and W.dtype in (jnp.float32, jnp.float64)
-    if not is_plain or min(W.shape[:2]) < FEWEST_CHANNELS:
+    if not is_plain or not is_known(*shape) or min(W.shape[:2]) < FEWEST_CHANNELS:
         return False
     tiles = shape[0] * math.prod(-(-n // 2) for n in windows.positions(shape[2:]))
     return tiles >= FEWEST_TILES and tiles * math.prod(W.shape[:2]) >= FEWEST_PRODUCTS

@@ -14,6 +14,7 @@ from jax import lax
 from ...engine import after
 from .checks import at_least_float32, wide
 from .reduction import unbroadcast
+from .sizes import surely
 
 
 def block_size(leading, L, S):
@@ -21,7 +22,7 @@ def block_size(leading, L, S):
 
     Smaller blocks cost more steps; the scores of larger ones leave the cache, and take more memory than they save time.
     """
-    return 256 if math.prod(leading) <= 4 and L * S >= 2**22 else 128
+    return 256 if surely(lambda: math.prod(leading) <= 4 and L * S >= 2**22) else 128
 
 
 class Grid:

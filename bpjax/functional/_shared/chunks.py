@@ -14,7 +14,7 @@ def in_chunks(step, carry, rows, arrays):
 
     XLA would make the first carry and the memory of the outputs ready at the beginning of a program: they wait for the first array.
     """
-    n = len(arrays[0])
+    n = arrays[0].shape[0]
     full = n - n % rows
     if n <= rows:
         return step(carry, arrays)

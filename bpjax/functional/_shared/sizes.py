@@ -25,6 +25,15 @@ def is_whole(value):
     return hasattr(value, "__index__") and not isinstance(value, bool)
 
 
+def is_known(*sizes):
+    """Whether all the sizes are numbers; under `jax.export` they may be symbols.
+
+    >>> is_known(3, 4)
+    True
+    """
+    return all(isinstance(n, int) for n in sizes)
+
+
 def surely(comparison):
     """Whether a comparison of sizes holds for every size; where a size is symbolic (`jax.export`) and both may be, it does not.
 

@@ -281,7 +281,7 @@ def scatter(dy, index, size):
     rows = math.prod(lead)
     columns = math.prod(dy.shape[-len(size) :])
     dx = jnp.zeros((rows, math.prod(size)), dy.dtype)
-    dx = dx.at[np.arange(rows)[:, None], index.reshape(rows, columns)].add(dy.reshape(rows, columns))
+    dx = dx.at[jnp.arange(rows)[:, None], index.reshape(rows, columns)].add(dy.reshape(rows, columns))
     return dx.reshape(*lead, *size)
 
 
