@@ -10,7 +10,7 @@ import numpy as np
 
 from ..program import jaxprs
 from ..program.places import place_of
-from . import oracles
+from . import oracles, rounding
 from .blame import wrong_rules
 from .oracles import KINK, UNASKED
 from .report import OF_WHOLE, Leaf, cause, difference, norm
@@ -93,7 +93,7 @@ class Judge:
         is_wide = precision is not Precision.GIVEN
         self.eps = max(EPS, self.hand.widening.eps if is_wide else traced.eps)
         self.relative = RELATIVE if self.eps < 1e-12 else 64 * self.eps
-        self.noise_size = oracles.noise_for(self.eps)
+        self.noise_size = rounding.noise_for(self.eps)
         self.u = [np.asarray(x, o.dtype) for x, o in zip(u, self.hand.outputs)]
         self.programs, self.inputs = (self.hand.program, self.hand.program), self.hand.inputs
         if plain is not traced:  # two programs over the inputs of both
@@ -106,7 +106,7 @@ class Judge:
         traced_derivatives = jax.jit(self.derivatives).trace(self.inputs, self.u)
         self.compiled = traced_derivatives.lower().compile()
         # constants were rounded when they were written into the program, those of a formula and those of its backward apart
-        self.is_rounded = is_wide and traced.eps > EPS and oracles.holds_rounded(traced_derivatives.jaxpr, np.float32)
+        self.is_rounded = is_wide and traced.eps > EPS and rounding.holds_rounded(traced_derivatives.jaxpr, np.float32)
         self.relative = max(self.relative, EPS_32 if self.is_rounded else 0.0)
         self.answers = oracles.numpy(self.compiled(self.inputs, self.u))
         self.whole = _whole(self.answers.auto)
@@ -170,7 +170,7 @@ class Judge:
         if not forward:
             self.notes.append("jax.jvp not asked: the function holds a jax.custom_vjp, which has no forward derivative")
         f = lambda leaves, given: evaluate(judged.program, [*leaves, *given])
-        ask = lambda forward: oracles.mover(f, self.n, self.hand.leaves, self.seed, forward, numeric)
+        ask = lambda forward: oracles.mover(f, self._along, forward, numeric)
         self.move = ask(forward)
         try:
             found = self.move(judged.leaves, judged.given, self.u)
@@ -197,7 +197,7 @@ class Judge:
         stops = [e for e in jaxprs.every_equation_of(self.of_plain.program) if e.primitive.name == "stop_gradient"]
         if stops and any(0 <= o < 1.5 for o in orders):
             given = self.auto.given[: len(self.of_plain.given)]
-            still = oracles.mover(oracles.frozen(self.of_plain), self.n, self.hand.leaves, self.seed, False, True)
+            still = oracles.mover(oracles.frozen(self.of_plain), self._along, False, True)
             again, _ = self._taylor(still(self.auto.leaves, given, self.u).values, 0.0)
             on_purpose = {i for i, (before, now) in enumerate(zip(orders, again)) if before < 1.5 <= now}
             orders = [now if i in on_purpose else before for i, (before, now) in enumerate(zip(orders, again))]
@@ -208,8 +208,7 @@ class Judge:
         return orders, on_purpose
 
     def _taylor(self, values, noise: float) -> tuple[list[float], float]:
-        along = [d[0] for d in oracles.directions(self.seed, self.hand.leaves, oracles.DIRECTIONS)]
-        slopes = [float(np.sum(d * g)) for d, g in zip(along, self.answers.hand)]
+        slopes = [float(np.sum(v[0] * g)) for v, g in zip(self._along, self.answers.hand)]
         found = [oracles.order(v, s, noise, self.eps) for v, s in zip(values, slopes)]
         return [o for o, _ in found], max((s for _, s in found if np.isfinite(s)), default=np.inf)
 
@@ -217,9 +216,7 @@ class Judge:
         hand, auto = self.answers.hand[i], self.answers.auto[i]
         off = difference(hand, auto)
         error, size, limit = norm(off), norm(auto), self._limit(i)
-        jvp_error, scale = (
-            (np.nan, 1.0) if self.moved.slopes is None else oracles.adjoint_error(self.moved.slopes, i, hand, self.hand.leaves, self.seed)
-        )
+        jvp_error, scale = (np.nan, 1.0) if self.moved.slopes is None else oracles.adjoint_error(self.moved.slopes[i], self._along[i], hand)
         value = self.answers.auto_value
         if not np.all(np.isfinite(hand)) or not np.all(np.isfinite(auto)) or (value[0].shape == () and not np.isfinite(value[0])):
             verdict, note = self._not_finite(hand, auto)
@@ -245,6 +242,11 @@ class Judge:
     def _limit(self, i: int) -> float:
         """How far hand and auto may be apart before rounding is measured."""
         return self.relative * (norm(self.answers.auto[i]) + OF_WHOLE * self.whole)
+
+    @functools.cached_property
+    def _along(self) -> list:
+        """The directions in which each leaf is moved."""
+        return oracles.directions(self.seed, self.hand.leaves)
 
     @property
     def _sizes(self) -> set[int]:
@@ -310,7 +312,7 @@ class Judge:
 
     @functools.cached_property
     def _noise(self) -> oracles.Gradients:
-        return oracles.rounding(self.derivatives, self.traced.settings, self.noise_size, self.inputs, self.u)
+        return rounding.rounding(self.derivatives, self.traced.settings, self.noise_size, self.inputs, self.u)
 
     @functools.cached_property
     def _rounding(self) -> oracles.Gradients:
@@ -323,11 +325,11 @@ class Judge:
 
     def _measure(self, f: Callable, *args) -> Any:
         """The same for each number that a function gives."""
-        noise = self._noise if f is self.derivatives else oracles.rounding(f, self.traced.settings, self.noise_size, *args)
+        noise = self._noise if f is self.derivatives else rounding.rounding(f, self.traced.settings, self.noise_size, *args)
         unit = 64 * self.eps / self.noise_size
         if not self.is_rounded:
             return jax.tree.map(lambda x: unit * x, noise)
-        of_constants = oracles.rounding(f, self.traced.settings, EPS_32, *args, dtype=np.float32)
+        of_constants = rounding.rounding(f, self.traced.settings, EPS_32, *args, dtype=np.float32)
         return jax.tree.map(lambda x, y: unit * x + 4 * y, noise, of_constants)
 
     # ---- rules ----
@@ -370,7 +372,7 @@ class Judge:
         if self.moved.slopes is None:
             return False
         slopes: Any = self.move(inputs[: self.n], self.of_move.given, u).slopes
-        found_by = (oracles.adjoint_error(slopes, i, g, self.hand.leaves, self.seed) for i, g in enumerate(found.hand))
+        found_by = map(oracles.adjoint_error, slopes, self._along, found.hand)
         return all(error <= max(FORWARD, 100 * self.relative) * scale for error, scale in found_by)
 
     def _gradients_differ(self, found: oracles.Gradients) -> bool:

@@ -19,7 +19,6 @@ from .widened import Widening
 DIRECTIONS = 8
 STEPS = tuple(2.0**-k for k in range(4, 27, 2))
 EXACT, KINK, UNASKED = np.inf, -1.0, np.nan  # in the place of an order: no remainder stands clear of rounding; no slope; no answer
-NOISE = 2.0**-30
 _AXIS = "base_or_moved"
 
 
@@ -45,10 +44,10 @@ def cotangents(seed: int, outs: Sequence[Any]) -> list:
     return [np.asarray(u, o.dtype) for u, o in zip(random(seed, [o.shape for o in outs]), outs)]
 
 
-def directions(seed: int, leaves: Sequence[Any], several: int) -> list:
-    """For each leaf so many directions: signs, and sizes between a half and three halves."""
-    rng = np.random.default_rng(seed)
-    return [rng.uniform(0.5, 1.5, (several, *x.shape)) * rng.choice([-1.0, 1.0], (several, *x.shape)) for x in leaves]
+def directions(seed: int, leaves: Sequence[Any]) -> list:
+    """For each leaf DIRECTIONS of them: signs, and sizes between a half and three halves."""
+    rng, n = np.random.default_rng(seed), DIRECTIONS
+    return [rng.uniform(0.5, 1.5, (n, *x.shape)) * rng.choice([-1.0, 1.0], (n, *x.shape)) for x in leaves]
 
 
 class Gradients(NamedTuple):
@@ -124,52 +123,49 @@ class Moved(NamedTuple):
     values: np.ndarray  # (leaves, 1 + 2 len(STEPS)): <f, u> at the point, and at STEPS to both sides along the first direction
 
 
-def mover(f: Callable, n: int, shapes: Sequence[Any], seed: int, forward: bool, numeric: bool) -> Callable[[list, list, list], Moved]:
-    """A function that moves each of the `n` leaves of `f(leaves, given)`, of which `shapes` gives the shapes.
+def mover(f: Callable, along: Sequence[np.ndarray], forward: bool, numeric: bool) -> Callable[[list, list, list], Moved]:
+    """A function that moves each of the leaves of `f(leaves, given)` in its directions `along`.
 
-    In several directions by jax.jvp, along the first by finite steps; all by one program, compiled when it is first asked.
+    In all of them by jax.jvp, in the first by finite steps; all by one program, compiled when it is first asked.
     """
-    several = directions(seed, shapes, DIRECTIONS)
+    n, shapes, rows = len(along), [v.shape[1:] for v in along], np.concatenate([v.reshape(DIRECTIONS, -1) for v in along], 1)
     kinds = [(k, 0.0) for k in range(DIRECTIONS if forward else 1)]
     kinds += [(0, t) for t in (*STEPS, *(-s for s in STEPS))] if numeric else []
     which, steps = (np.array(a) for a in zip(*kinds))
     first = len(kinds) - 2 * len(STEPS) if numeric else len(kinds)
-
-    ends = np.cumsum([math.prod(x.shape) for x in shapes])
+    ends = np.cumsum(list(map(math.prod, shapes)))
     leaf_of = np.repeat(np.arange(n), np.diff(ends, prepend=0))
 
     @jax.jit
-    def along(leaves, given, u, several):
+    def everywhere(leaves, given, u, rows):
         dtypes = [x.dtype for x in leaves]
         flat = jnp.concatenate([jnp.ravel(x).astype(jnp.result_type(*dtypes)) for x in leaves])
 
         def value(flat):
             parts = jnp.split(flat, ends[:-1])
-            outputs = f([part.reshape(x.shape).astype(dtype) for part, x, dtype in zip(parts, shapes, dtypes)], given)
+            outputs = f([part.reshape(shape).astype(dtype) for part, shape, dtype in zip(parts, shapes, dtypes)], given)
             return sum(jnp.sum(a * b) for a, b in zip(outputs, u))
 
         def at(number):
             leaf, kind = number // len(kinds), number % len(kinds)
-            v = jnp.where(jnp.asarray(leaf_of) == leaf, several[jnp.asarray(which)[kind]], 0.0).astype(flat.dtype)
+            v = jnp.where(jnp.asarray(leaf_of) == leaf, rows[jnp.asarray(which)[kind]], 0.0).astype(flat.dtype)
             point = flat + jnp.asarray(steps, flat.dtype)[kind] * v
             return jax.jvp(value, (point,), (v,)) if forward else (value(point), 0.0)
 
         return lax.map(at, jnp.arange(n * len(kinds)))
 
     def moved(leaves, given, u):
-        rows = np.concatenate([d.reshape(DIRECTIONS, -1) for d in several], 1)
-        values, slopes = (np.asarray(a).reshape(n, len(kinds)) for a in along(list(leaves), list(given), list(u), rows))
+        values, slopes = (np.asarray(a).reshape(n, len(kinds)) for a in everywhere(list(leaves), list(given), list(u), rows))
         return Moved(slopes[:, :first] if forward else None, values[:, [0, *range(first, len(kinds))]])
 
     return moved
 
 
-def adjoint_error(slopes: np.ndarray, leaf: int, hand: Any, leaves: Sequence[Any], seed: int) -> tuple[float, float]:
-    """The largest |<J v, u> - <v, g>| of several directions v of a leaf, and the largest sum of |v g| beside it."""
-    v = directions(seed, leaves, DIRECTIONS)[leaf]
-    products = v.reshape(DIRECTIONS, -1) * np.asarray(hand).ravel()
-    error = np.max(np.abs(slopes[leaf] - products.sum(1)))
-    return float(error), float(max(np.max(np.abs(products).sum(1)), np.max(np.abs(slopes[leaf]))))
+def adjoint_error(slopes: np.ndarray, along: np.ndarray, hand: np.ndarray) -> tuple[float, float]:
+    """The largest |<J v, u> - <v, g>| of the directions v of a leaf, and the largest sum of |v g| beside it; `slopes`: <J v, u>."""
+    products = along.reshape(DIRECTIONS, -1) * hand.ravel()
+    error = np.max(np.abs(slopes - products.sum(1)))
+    return float(error), float(max(np.max(np.abs(products).sum(1)), np.max(np.abs(slopes))))
 
 
 def frozen(traced: Traced) -> Callable[[list, list], list]:
@@ -216,89 +212,3 @@ def order(values: np.ndarray, slope: float, noise: float, eps: float) -> tuple[f
             return KINK, smallest
         return max(order, 0.0), smallest
     return order, smallest
-
-
-# ---- rounding, measured ----
-
-
-class _Perturbed(Widening):
-    """A program, in its own types, in which every floating number is off by a little, as if it had been rounded to fewer bits.
-
-    Or only its constants: those that were rounded to `dtype` when they were written into it.
-    """
-
-    def __init__(self, settings, noise: float, dtype=None):
-        super().__init__(settings, RULES)
-        self.noise, self.dtype, self.number = noise, dtype, 0
-
-    def type(self, dtype):
-        return dtype
-
-    def value(self, x):
-        return self.off(x) if self.dtype is not None and is_rounded(x, self.dtype) else x
-
-    def _cast(self, eqn, x):
-        return jaxprs.evaluate(eqn, [x])[0]
-
-    def _equation(self, eqn, values):
-        outputs = super()._equation(eqn, values)
-        return outputs if self.dtype is not None else [self.off(x) for x in outputs]
-
-    def off(self, x):
-        """The value, a little off."""
-        if not (hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.floating)):
-            return x
-        self.number += 1
-        wave = jnp.cos(lax.iota(x.dtype, max(x.size, 1)) * 1.7 + 2.3 * self.number)[: x.size].reshape(x.shape)
-        return x * (1 + self.noise * wave).astype(x.dtype)
-
-
-def is_rounded(x: Any, dtype) -> bool:
-    """Whether this is a constant with so many bits, and no more than `dtype` has, that it was rounded to it."""
-    if not isinstance(x, np.ndarray | np.generic) or not jnp.issubdtype(x.dtype, jnp.floating):
-        return False
-    x = np.asarray(x, np.float64)
-    x = x[np.isfinite(x)]
-    with np.errstate(over="ignore"):
-        fits = np.all(x == x.astype(dtype).astype(np.float64))
-    return bool(fits and np.any(np.mod(np.frexp(x)[0] * 2**12, 1)))
-
-
-def holds_rounded(jaxpr, dtype) -> bool:
-    """Whether a constant of the program was rounded to this type."""
-    atoms = (v for e in jaxprs.every_equation(jaxpr) for v in e.invars if isinstance(v, jaxprs.Literal))
-    return any(is_rounded(jaxprs.literal(v), dtype) for v in atoms) or any(
-        is_rounded(np.asarray(c), dtype) for c in jaxpr.consts if jaxprs.is_floating(c)
-    )
-
-
-def rounding(f: Callable, settings, noise: float, *args, dtype=None) -> Any:
-    """By how much each number that `f` gives changes where all that it is computed from is off by this relative noise: a pytree.
-
-    In proportion, this is what a type's own rounding does; where the change is far more than in proportion, rounding decides which way `f`
-    takes. With `dtype`, only constants that were rounded to it are off.
-    """
-    leaves, tree = jax.tree.flatten(args)
-    out_tree = None
-
-    def flat(*leaves):
-        nonlocal out_tree
-        out, out_tree = jax.tree.flatten(f(*jax.tree.unflatten(tree, leaves)))
-        return out
-
-    prog, consts = jaxprs.trace(flat, *leaves)
-
-    @jax.jit
-    def compared(*leaves):
-        perturbed = _Perturbed(settings, noise, dtype)
-        right = evaluate(prog, [*consts, *leaves])
-        constants = [perturbed.value(np.asarray(c)) if jaxprs.is_floating(c) else c for c in consts]
-        off = perturbed.evaluate(prog, [*constants, *(leaves if dtype is not None else map(perturbed.off, leaves))])
-        return [jnp.abs(a - b) for a, b in zip(off, right)]
-
-    return jax.tree.unflatten(out_tree, numpy(compared(*leaves)))
-
-
-def noise_for(eps: float) -> float:
-    """The noise by which rounding to `eps` is measured: clear of it, and small."""
-    return max(NOISE, 8 * eps)
