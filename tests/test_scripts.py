@@ -99,7 +99,7 @@ def test_an_output_folder_that_cannot_be_made_is_told_before_training(tmp_path, 
 
 def test_a_metric_that_is_not_finite_is_null():
     row = {"epoch": 3, "loss": float("nan"), "train_accuracy": float("-inf"), "test_accuracy": 0.25, "model": "mlp"}
-    assert json.loads(train.as_json(row)) == {**row, "loss": None, "train_accuracy": None}
+    assert json.loads(train.json_line(row)) == {**row, "loss": None, "train_accuracy": None}
 
 
 def test_the_metrics_of_a_run_that_diverges_are_json(tmp_path):
