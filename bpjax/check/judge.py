@@ -402,7 +402,7 @@ class Judge:
             return
         with jax.enable_x64(self.traced.settings.x64):
             u = [np.asarray(x, o.dtype) for x, o in zip(self.u, plain.outputs)]
-            autos = oracles.numpy(jax.jit(oracles.automatic(plain.program, self.n))(plain.inputs, u))
+            _, autos = oracles.numpy(jax.jit(oracles.automatic(plain.program, self.n))(plain.inputs, u))
         for i in suspicious:
             of_auto = norm(difference(np.asarray(autos[i], np.float64), truth[i]))
             if not errors[i] <= 2 * of_auto + 4 * eps * norms[i] and not errors[i] <= 4 * eps / self.noise_size * (

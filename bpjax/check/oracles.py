@@ -13,8 +13,8 @@ from ..engine import RULES, Hook, hooked, run, sweep
 from ..program import jaxprs
 from ..program.jaxprs import Program
 from .report import norm
-from .traced import Traced, evaluate, is_op, wide_array
-from .widened import Widening
+from .traced import Traced, evaluate, wide_array
+from .widened import Widening, is_op
 
 DIRECTIONS = 8
 STEPS = tuple(2.0**-k for k in range(4, 27, 2))
@@ -63,19 +63,18 @@ def both(hand: Program, auto: Program, n: int) -> Callable[[list, list], tuple]:
     """A function of the inputs (the first `n` differentiated) and of the outputs' cotangents that gives `Gradients`."""
 
     def derivatives(inputs, u):
-        value, grads = by_hand(hand, n)(inputs, u)
-        auto_value, back = jax.vjp(lambda *leaves: evaluate(auto, [*leaves, *inputs[n:]]), *inputs[:n])
-        return Gradients(value, auto_value, grads, list(back(list(u))))
+        (hand_value, by_rules), (auto_value, by_jax) = by_hand(hand, n)(inputs, u), automatic(auto, n)(inputs, u)
+        return Gradients(hand_value, auto_value, by_rules, by_jax)
 
     return derivatives
 
 
-def automatic(prog: Program, n: int) -> Callable[[list, list], list]:
-    """The gradient by jax.vjp."""
+def automatic(prog: Program, n: int) -> Callable[[list, list], tuple]:
+    """The outputs and the gradient by jax.vjp."""
 
     def derivative(inputs, u):
-        _, back = jax.vjp(lambda *leaves: evaluate(prog, [*leaves, *inputs[n:]]), *inputs[:n])
-        return list(back(list(u)))
+        value, back = jax.vjp(lambda *leaves: evaluate(prog, [*leaves, *inputs[n:]]), *inputs[:n])
+        return value, list(back(list(u)))
 
     return derivative
 

@@ -12,7 +12,7 @@ from ..program import jaxprs
 from ..program.jaxprs import Literal, Program
 from ..program.straight import inlined
 from .exposed import exposed
-from .widened import Widening, widened, widest
+from .widened import Widening, is_op, widened, widest
 
 
 class Traced:
@@ -77,11 +77,6 @@ def opened(prog: Program, inputs: Sequence[Any], n: int) -> tuple[Program, list]
     """The program that also returns what flows in it from its first `n` inputs, and its inputs."""
     program, consts = exposed(prog, [True] * n + [False] * (len(inputs) - n), [v.aval for v in prog.invars])
     return consts_last(program, len(consts)), [*inputs, *consts]
-
-
-def is_op(eqn) -> bool:
-    """Whether this is a call of an op that has a written backward, wherever it may be used."""
-    return eqn.primitive.name == "op" and eqn.params["call"].is_written([False] * len(eqn.invars))
 
 
 def evaluate(prog: Program, values: Sequence[Any]) -> list:

@@ -81,8 +81,9 @@ class Widening:
         """A traced call of flat arrays, as a function of wide ones."""
 
         def wide(*values):
-            everything = [*map(self.value, call.consts), *values]
+            noted, everything = dict(self.narrow), [*map(self.value, call.consts), *values]
             everything += self.evaluate(call.program, everything)
+            self.narrow = noted  # what an op's half does inside, such as looking at a cotangent's bits to wait for it, is its own affair
             return [everything[i] if isinstance(i, int) else self.value(i) for i in call.outputs]
 
         return wide
@@ -91,7 +92,7 @@ class Widening:
         name = eqn.primitive.name
         if name in _SILENT:
             return []
-        if name == "op" and eqn.params["call"].is_written([False] * len(values)):
+        if is_op(eqn):
             return self._op(eqn, values)
         if name in CALLS:
             return self.evaluate(inside(eqn), values)
@@ -105,14 +106,13 @@ class Widening:
             return self._custom_jvp(eqn, values) if name == "custom_jvp_call" else self._custom_vjp(eqn, values)
         if name in _NARROW or not (name in _KNOWN or name in self.known):
             return self._narrow(eqn, values)
-        params = {key: self._parameter(key, value) for key, value in eqn.params.items()}
+        params = {key: self._parameter(value) for key, value in eqn.params.items()}
         return jaxprs.evaluate(eqn.replace(params=params), values)
 
     def _cast(self, eqn, x):
         new = np.dtype(eqn.params.get("new_dtype", eqn.outvars[0].aval.dtype))
         if not _is_floating(x) or not jnp.issubdtype(new, jnp.floating):
-            wide = self.type(new)
-            return lax.convert_element_type(x, wide)
+            return lax.convert_element_type(x, self.type(new))
         if not self.casts or (eqn.primitive.name == "convert_element_type" and _bits(new) >= _bits(eqn.invars[0].aval.dtype)):
             return x
         if eqn.primitive.name == "reduce_precision":
@@ -130,12 +130,12 @@ class Widening:
         own = [_in_type(x, v.aval) for x, v in zip(values, eqn.invars)]
         return jaxprs.evaluate(eqn, own)
 
-    def _parameter(self, key: str, value):
+    def _parameter(self, value):
         """A parameter of an equation, with float64 for each floating type, and wide programs for programs."""
         if hasattr(value, "eqns"):
             return self._jaxpr(value)
         if isinstance(value, tuple) and value:
-            wide = [self._parameter(key, v) for v in value]
+            wide = list(map(self._parameter, value))
             if all(a is b for a, b in zip(wide, value)):
                 return value
             return type(value)(*wide) if hasattr(value, "_fields") else tuple(wide)
@@ -238,6 +238,11 @@ def _standing_for(eqn) -> Callable:
         return function
 
     return decorate
+
+
+def is_op(eqn) -> bool:
+    """Whether this is a call of an op that has a written backward, wherever it may be used."""
+    return eqn.primitive.name == "op" and eqn.params["call"].is_written([False] * len(eqn.invars))
 
 
 def widened(prog: Program, widening: Widening, avals: Sequence[Any]) -> tuple[Program, list]:
