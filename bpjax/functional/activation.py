@@ -445,6 +445,7 @@ def elu(input, alpha=1.0, inplace=False):
 
     Shapes: any, kept. `inplace` is accepted and means nothing here.
     Backward: dx = dy where x > 0, else (y + α) dy. The sign of y tells the sides apart, save for a negative α, where a mask does.
+    y alone is kept, so a slope is as exact as y is: to a rounding of α, beneath which it is 0.
     Errors: TypeError for what is not floating point.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.elu.html
 
@@ -474,7 +475,7 @@ def celu(input, alpha=1.0, inplace=False):
     """y = x where x > 0, else α (exp(x / α) - 1); derivative 1 at 0.
 
     Shapes: any, kept. `inplace` is accepted and means nothing here.
-    Backward: dx = dy where y > 0, else (y / α + 1) dy.
+    Backward: dx = dy where y > 0, else (y / α + 1) dy; a slope beneath a rounding of 1 is 0, as in `elu`.
     Errors: ValueError for α = 0; TypeError for what is not floating point.
     Source: https://arxiv.org/abs/1704.07483, https://pytorch.org/docs/stable/generated/torch.nn.functional.celu.html
 
@@ -501,7 +502,7 @@ def selu(input, inplace=False):
     """y = λ x where x > 0, else λ α (exp(x) - 1), with α ≈ 1.6733 and λ ≈ 1.0507, which keep mean 0 and variance 1; derivative λ α at 0.
 
     Shapes: any, kept. `inplace` is accepted and means nothing here.
-    Backward: dx = λ dy where y > 0, else (y + λ α) dy.
+    Backward: dx = λ dy where y > 0, else (y + λ α) dy; a slope beneath a rounding of λ α is 0, as in `elu`.
     Errors: TypeError for what is not floating point.
     Source: https://arxiv.org/abs/1706.02515, https://pytorch.org/docs/stable/generated/torch.nn.functional.selu.html
 

@@ -10,11 +10,13 @@ from .table import case, edge, kinks, normal, x
 SMOOTH = ["sigmoid", "tanh", "logsigmoid", "softplus", "tanhshrink", "softsign", "elu", "celu", "selu", "gelu", "silu", "mish"]
 PIECES = ["relu", "relu6", "hardtanh", "hardsigmoid", "hardswish", "hardshrink", "softshrink", "leaky_relu"]
 TINY = ["sigmoid", "logsigmoid", "softplus", "silu", "mish"]  # whose slopes are, far out
+FROM_OUTPUT = ["elu", "celu", "selu"]  # whose slopes are made of y, and 0 where y has rounded to its limit
+near_edge = np.where(edge == -40, -20, edge)
 corners = np.concatenate([kinks, [-6.0, -3.0, -0.5, 3.0, 6.0]])
 for name in SMOOTH + PIECES:
     case(name, "normal", [x])
     case(name, "a width that 8 divides", [normal(3, 8)])
-    case(name, "extremes", [edge], smooth=False, entrywise=name in TINY)
+    case(name, "extremes", [near_edge if name in FROM_OUTPUT else edge], smooth=False, entrywise=name in TINY)
     case(name, "kinks", [corners], smooth=False)
     case(name, "scalar", [normal()])
 case("leaky_relu", "slope", [x], negative_slope=0.3)
@@ -25,7 +27,7 @@ case("elu", "negative alpha", [x], alpha=-0.4)
 case("elu", "negative alpha, kinks", [kinks], alpha=-0.4, smooth=False)
 case("celu", "alpha", [x], alpha=0.4)
 case("celu", "negative alpha", [x], alpha=-0.4)
-case("celu", "alpha, extremes", [edge], alpha=0.4, smooth=False)
+case("celu", "alpha, extremes", [0.4 * near_edge], alpha=0.4, smooth=False)
 case("gelu", "where its slope is near 0", [np.linspace(-0.85, -0.65, 64)], narrow=True)
 case("gelu", "tanh", [x], approximate="tanh")
 case("gelu", "tanh, extremes", [edge], approximate="tanh")
