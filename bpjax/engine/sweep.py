@@ -252,11 +252,11 @@ def _plan(program: Program, active: Sequence[bool]) -> tuple[Sequence[Any], list
 
 
 def sweep(tape: Tape, cotangents: Sequence[Any]) -> list:
-    """The cotangents of the program's inputs from those of its outputs; None stands for zero, in and out."""
+    """The cotangents of the program's inputs from those of its outputs; None stands for zero, in and out, and so does an empty array."""
     ct: dict[Any, Any] = {}
 
     def add(var, d):
-        if d is not None:
+        if d is not None and 0 not in d.shape:
             ct[var] = lax.add(ct[var], d) if var in ct else d
 
     for var, d, is_active in zip(tape.program.outvars, cotangents, tape.active_outputs):
