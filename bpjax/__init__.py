@@ -6,7 +6,20 @@
 from . import functional, inspect, interop, nn
 from . import rules as _rules  # noqa: F401  the primitives' rules
 from .check import check_custom_vjp, check_gradients
-from .engine import GradientError, NoRuleError, RuleError, as_custom_vjp, backprop, grad, op, rule, tag, value_and_grad, vjp
+from .engine import (
+    BorrowedRuleWarning,
+    GradientError,
+    NoRuleError,
+    RuleError,
+    as_custom_vjp,
+    backprop,
+    grad,
+    op,
+    rule,
+    tag,
+    value_and_grad,
+    vjp,
+)
 from .inspect import cost, explain, find_nan
 
 setattr(nn, "summary", inspect.summary)  # it reads costs, which stand above the modules
@@ -14,6 +27,7 @@ setattr(nn, "summary", inspect.summary)  # it reads costs, which stand above the
 __version__ = "0.1.0"
 
 __all__ = [
+    "BorrowedRuleWarning",
     "GradientError",
     "NoRuleError",
     "RuleError",

@@ -38,7 +38,7 @@ def _evaluate(prog: Program, values: Sequence[Any], on: Sequence[bool]) -> tuple
         env.update(zip(eqn.outvars, outputs))
         if any(active):
             depends.update(eqn.outvars)
-            seen += [x for v, x in zip(eqn.outvars, outputs) if jaxprs.is_floating(x) and v not in final]
+            seen += [x for v, x in zip(eqn.outvars, outputs) if jaxprs.is_inexact(x) and v not in final]
             seen += more
     return [read(v) for v in prog.outvars], seen
 

@@ -90,7 +90,7 @@ class _Check:
         self.title, self.seed, self.numeric = title, seed, numeric
         numbers = engine.chosen_arguments(engine.argument_numbers(f, argnums), args)
         flat, self.tree = jax.tree_util.tree_flatten_with_path([args[n] for n in numbers])
-        self.floating = [jaxprs.is_floating(x) for _, x in flat]
+        self.floating = [jaxprs.is_inexact(x) for _, x in flat]
         if not any(self.floating):
             raise TypeError(
                 f"{title}: argument {', '.join(map(str, numbers))} holds no floating array to differentiate; choose others by argnums="
@@ -117,7 +117,7 @@ class _Check:
                     f"{self.title}: the function must return arrays, got a {type(strange[0]).__name__} among them "
                     "(has_aux=True takes (value, aux))"
                 )
-            outputs = [jnp.asarray(o) for o in outputs if jaxprs.is_floating(o)]
+            outputs = [jnp.asarray(o) for o in outputs if jaxprs.is_inexact(o)]
             if not outputs:
                 raise TypeError(f"{self.title}: the function returns no floating array, so there is nothing to differentiate")
             return outputs

@@ -64,7 +64,7 @@ def holds_rounded(jaxpr, dtype) -> bool:
     """Whether a constant of the program was rounded to this type."""
     atoms = (v for e in jaxprs.every_equation(jaxpr) for v in e.invars if isinstance(v, jaxprs.Literal))
     return any(is_rounded(jaxprs.literal(v), dtype) for v in atoms) or any(
-        is_rounded(np.asarray(c), dtype) for c in jaxpr.consts if jaxprs.is_floating(c)
+        is_rounded(np.asarray(c), dtype) for c in jaxpr.consts if jaxprs.is_inexact(c)
     )
 
 
@@ -88,7 +88,7 @@ def rounding(f: Callable, settings, noise: float, *args, dtype=None) -> Any:
     def compared(*leaves):
         perturbed = _Perturbed(settings, noise, dtype)
         right = evaluate(prog, [*consts, *leaves])
-        constants = [perturbed.value(np.asarray(c)) if jaxprs.is_floating(c) else c for c in consts]
+        constants = [perturbed.value(np.asarray(c)) if jaxprs.is_inexact(c) else c for c in consts]
         off = perturbed.evaluate(prog, [*constants, *(leaves if dtype is not None else map(perturbed.off, leaves))])
         return [jnp.abs(a - b) for a, b in zip(off, right)]
 

@@ -4,6 +4,7 @@ import warnings
 
 from ..program.jaxprs import is_deleted
 from . import control as _control  # noqa: F401  the rules of jit, scan, cond, checkpoint and custom rules
+from . import implicit as _implicit  # noqa: F401  those of linear maps and systems, and of while
 from .derivatives import (
     Backprop,
     argument_numbers,
@@ -18,7 +19,7 @@ from .derivatives import (
     value_and_grad,
     vjp,
 )
-from .errors import GradientError, HalfAnOpError, NoRuleError, RuleError
+from .errors import BorrowedRuleWarning, GradientError, HalfAnOpError, NoRuleError, RuleError
 from .hooks import Finding, Hook, hooked, hooks, report, unhooked
 from .op import Op, op
 from .recompute import after
@@ -39,6 +40,7 @@ def __getattr__(name: str):
 __all__ = [
     "RULES",
     "Backprop",
+    "BorrowedRuleWarning",
     "Finding",
     "GradientError",
     "HalfAnOpError",

@@ -59,7 +59,7 @@ def _hoisted(body: Program, consts: int) -> tuple[Program, Program]:
     return Program(body.invars[:consts], once, made), inner
 
 
-def _carry_activity(body: Program, consts: list[bool], carry: list[bool], xs: list[bool]) -> tuple[list[bool], list[bool]]:
+def carry_activity(body: Program, consts: list[bool], carry: list[bool], xs: list[bool]) -> tuple[list[bool], list[bool]]:
     """The fixpoint of which carries depend on differentiated inputs, and the outputs' activity there."""
     carry = list(carry)
     while True:
@@ -80,7 +80,7 @@ class _Scan(Rule):
 
     def active_outputs(self, eqn, active):
         scan = jaxprs.scan_parts(eqn)
-        carry, out = _carry_activity(scan.body, *map(list, self._split(scan, active)))
+        carry, out = carry_activity(scan.body, *map(list, self._split(scan, active)))
         return [*carry, *out[scan.carry :]]
 
     def forward(self, eqn, values, active):
@@ -90,7 +90,7 @@ class _Scan(Rule):
         consts_active, carry_active, xs_active = map(list, self._split(scan, active))
         made, outer_tape = run(outer, consts, consts_active)
         consts, consts_active = [*consts, *made], [*consts_active, *outer_tape.active_outputs]
-        carry_active, _ = _carry_activity(body, consts_active, carry_active, xs_active)
+        carry_active, _ = carry_activity(body, consts_active, carry_active, xs_active)
 
         tree = None
 

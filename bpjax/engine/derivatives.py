@@ -14,7 +14,7 @@ from jax.ad_checkpoint import checkpoint_name
 from ..program import jaxprs
 from ..program.modules import owners
 from .errors import GradientError
-from .hooks import Finding, Hook, hooked
+from .hooks import Finding, Hook, borrowing, hooked
 from .replaced import replacements
 from .sweep import Tape, run, sweep
 
@@ -123,15 +123,16 @@ def _kind(x) -> str:
 def _pull(tape: Tape, cotangents: Sequence[Any], n: int) -> list:
     """The cotangents of the `n` differentiated leaves, zeros where nothing arrived."""
     avals = [v.aval for v in tape.program.invars[-n:]] if n else []
-    dxs = sweep(tape, [*cotangents, *[None] * (len(tape.program.outvars) - len(cotangents))])
+    with borrowing():
+        dxs = sweep(tape, [*cotangents, *[None] * (len(tape.program.outvars) - len(cotangents))])
     return [jaxprs.zeros(a) if d is None else d for a, d in zip(avals, dxs[len(dxs) - n :])]
 
 
-def vjp(f: Callable, *primals, has_aux: bool = False, rules: Mapping | None = None, at: Mapping | None = None):
+def vjp(f: Callable, *primals, has_aux: bool = False, rules: Mapping | None = None, at: Mapping | None = None, missing: str = "borrow"):
     """As `jax.vjp`: the value, and a function from its cotangent to those of the primals; by the hand-written rules.
 
     Integer, boolean and key leaves get `float0` cotangents. With `has_aux`, `f` returns `(value, aux)` and aux comes third.
-    `rules` and `at` are those of `grad`.
+    `rules`, `at` and `missing` are those of `grad`.
 
     >>> import jax.numpy as jnp, bpjax
     >>> y, back = bpjax.vjp(jnp.sin, 0.0)
@@ -139,8 +140,8 @@ def vjp(f: Callable, *primals, has_aux: bool = False, rules: Mapping | None = No
     2.0
     """
     leaves, tree = jax.tree.flatten(primals)
-    on = [jaxprs.is_floating(leaf) for leaf in leaves]
-    hooks = replacements(rules, at)
+    on = [jaxprs.is_inexact(leaf) for leaf in leaves]
+    hooks = replacements(rules, at, missing)
     chosen = [path for (path, _), d in zip(jax.tree_util.tree_flatten_with_path(primals)[0], on) if d]
     value, aux, tape = _trace_and_run(f, leaves, tree, on, has_aux, hooks, owners(chosen, range(len(primals))))
     for hook in hooks:
@@ -156,7 +157,7 @@ class _Layout:
         self.tree, self.on, self.hooks = tree, on, hooks
         self.shapes = [jnp.shape(leaf) for leaf in leaves]
         self.out_tree = jax.tree.structure(value)
-        self.out_types = [(jnp.shape(v), jnp.result_type(v)) for v in jax.tree.leaves(value)]
+        self.out_types = [(jnp.shape(v), jaxprs.dtype_of(v)) for v in jax.tree.leaves(value)]
 
 
 def _pull_tree(layout: _Layout, tape: Tape, cotangent):
@@ -165,8 +166,8 @@ def _pull_tree(layout: _Layout, tape: Tape, cotangent):
         raise TypeError(f"the cotangent's structure {tree} must be that of the function's value, {layout.out_tree}")
     for ct, (shape, dtype) in zip(cotangents, layout.out_types):
         wanted = dtype if jnp.issubdtype(dtype, jnp.inexact) else jax.dtypes.float0
-        if jnp.shape(ct) != shape or jnp.result_type(ct) != wanted:
-            raise ValueError(f"the cotangent has type {jnp.result_type(ct)}{list(jnp.shape(ct))}; the value asks for {wanted}{list(shape)}")
+        if jnp.shape(ct) != shape or jaxprs.dtype_of(ct) != wanted:
+            raise ValueError(f"the cotangent has type {jaxprs.dtype_of(ct)}{list(jnp.shape(ct))}; the value asks for {wanted}{list(shape)}")
     cotangents = [jnp.asarray(c) if c.dtype != jax.dtypes.float0 else None for c in map(_as_array, cotangents)]
     with hooked(*layout.hooks):  # a checkpoint is run again here
         d = iter(_pull(tape, cotangents, sum(layout.on)))
@@ -181,16 +182,22 @@ def value_and_grad(
     f: Callable,
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
     *,
     rules: Mapping[Any, Callable] | None = None,
     at: Mapping[str, Callable] | None = None,
+    missing: str = "borrow",
 ) -> Callable:
     """As `jax.value_and_grad`: a function that returns the value and the gradient, by the hand-written rules.
 
     Args:
-        f: a function whose value is a floating scalar; with `has_aux`, a pair of that and anything.
+        f: a function whose value is a real scalar; with `has_aux`, a pair of that and anything.
         argnums: the argument or arguments to differentiate. Only these are traced.
-        rules, at: as in `grad`.
+        holomorphic: whether `f` is a holomorphic function of complex arguments, whose complex derivative is asked for. Without it the
+            value must be real; the gradient in a complex argument x + iy is then ∂f/∂x - i ∂f/∂y, as JAX's, and its conjugate ascends.
+        allow_int: whether arguments may hold integers, whose gradient is then `float0`.
+        rules, at, missing: as in `grad`.
 
     >>> import jax.numpy as jnp, bpjax
     >>> value, grad = bpjax.value_and_grad(lambda w, x: jnp.sum((w * x) ** 2))(2.0, jnp.ones(3))
@@ -202,7 +209,8 @@ def value_and_grad(
 
     @functools.wraps(f)
     def differentiated(*args, **kwargs):
-        value, aux, grads, _ = gradient(f, args, kwargs, argnums, has_aux, replacements(rules, at))
+        hooks = replacements(rules, at, missing)
+        value, aux, grads, _ = gradient(f, args, kwargs, argnums, has_aux, hooks, holomorphic=holomorphic, allow_int=allow_int)
         return ((value, aux), grads) if has_aux else (value, grads)
 
     return differentiated
@@ -212,19 +220,25 @@ def grad(
     f: Callable,
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
     *,
     rules: Mapping[Any, Callable] | None = None,
     at: Mapping[str, Callable] | None = None,
+    missing: str = "borrow",
 ) -> Callable:
-    """As `jax.grad`: the gradient of a scalar function, by the hand-written rules. See `value_and_grad`.
+    """As `jax.grad`: the gradient of a scalar function, by the hand-written rules.
 
     Args:
+        argnums, holomorphic, allow_int: as in `value_and_grad`.
         rules: backwards for this call alone, by op (`F.relu`) or by name: that of a primitive ("tanh"), of an op, or of a function under
             `jit`, `custom_jvp` or `custom_vjp` ("relu" of `jax.nn.relu`). Each takes an equation and the cotangents of its outputs,
             as the function under `bpjax.rule` does, with every input in `eq.x` and every output in `eq.y`, and returns a tuple with a
             cotangent for each input; the bare one if only one input is differentiated.
         at: functions of the delta at a named place, which give the delta that goes on from there. Places are the outputs of modules, by
             path (of other frameworks: by the path of their parameters), and what `bpjax.tag` names; a pattern ("encoder.*") names many.
+        missing: what happens at an equation on the path for which nobody wrote a rule: "borrow" takes `jax.vjp` of that one equation, and
+            says so in one `BorrowedRuleWarning`; "error" raises `NoRuleError`.
 
     A name that meets nothing is a ValueError that lists near ones.
 
@@ -241,7 +255,8 @@ def grad(
 
     @functools.wraps(f)
     def differentiated(*args, **kwargs):
-        _, aux, grads, _ = gradient(f, args, kwargs, argnums, has_aux, replacements(rules, at))
+        hooks = replacements(rules, at, missing)
+        _, aux, grads, _ = gradient(f, args, kwargs, argnums, has_aux, hooks, holomorphic=holomorphic, allow_int=allow_int)
         return (grads, aux) if has_aux else grads
 
     return differentiated
@@ -275,19 +290,25 @@ def gradient(
     argnums: int | tuple[int, ...],
     has_aux: bool,
     hooks: Sequence[Hook] = (),
+    *,
+    holomorphic: bool = False,
+    allow_int: bool = False,
 ) -> tuple[Any, Any, Any, list[Finding]]:
     """Value, aux, gradient, and what the hooks found in the order of the sweep: what `grad` and its kin pick from."""
     numbers = chosen_arguments(argnums, args)
     leaves, tree = jax.tree.flatten([args[n] for n in numbers])
     paths = [p for p, _ in jax.tree_util.tree_flatten_with_path([args[n] for n in numbers])[0]]
-    on = [not callable(leaf) or jaxprs.is_arraylike(leaf) for leaf in leaves]  # functions among the leaves pass through
+    wanted = "complex" if holomorphic else "floating"
+    is_wanted = jnp.iscomplexobj if holomorphic else jaxprs.is_inexact
+    is_passed = [allow_int and jaxprs.is_arraylike(x) and not jaxprs.is_inexact(x) for x in leaves]
+    on = [not (passed or callable(x) and not jaxprs.is_arraylike(x)) for passed, x in zip(is_passed, leaves)]  # functions pass through
     for path, leaf, differentiated in zip(paths, leaves, on):
-        if differentiated and not jaxprs.is_floating(leaf):
+        if differentiated and not is_wanted(leaf):
             is_array = jaxprs.is_arraylike(leaf)
             raise TypeError(
-                "bpjax.grad differentiates floating arrays, but argument "
+                f"bpjax.grad{'(holomorphic=True)' if holomorphic else ''} differentiates {wanted} arrays, but argument "
                 f"{numbers[path[0].idx]}{jax.tree_util.keystr(path[1:])} is {jnp.result_type(leaf) if is_array else type(leaf).__name__}. "
-                + ("Leave it out of argnums, or convert it to a float." if is_array else _SPLIT)
+                + (f"Leave it out of argnums, or convert it to a {wanted} type." if is_array else _SPLIT)
             )
 
     def of_differentiated(*chosen):
@@ -304,11 +325,13 @@ def gradient(
         raise TypeError(
             f"bpjax.grad needs a scalar loss, but the function returned {_kind(value)}. Reduce it with .sum() or .mean(), or use bpjax.vjp."
         )
-    if not jnp.issubdtype(jnp.result_type(value), jnp.floating):
-        raise TypeError(f"bpjax.grad needs a floating loss, but the function returned {jnp.result_type(value)}.")
+    if not jnp.issubdtype(jnp.result_type(value), jnp.complexfloating if holomorphic else jnp.floating):
+        advice = " For the derivative of a holomorphic function pass holomorphic=True." if jnp.iscomplexobj(value) else ""
+        raise TypeError(f"bpjax.grad needs a {wanted} loss, but the function returned {jnp.result_type(value)}.{advice}")
     with hooked(*hooks) as findings:
-        pulled = iter(_pull(tape, [jnp.ones((), jnp.result_type(value))], len(paths)))
-    d = jax.tree.unflatten(tree, [next(pulled) if differentiated else None for differentiated in on])
+        pulled = iter(_pull(tape, [jnp.ones((), jaxprs.dtype_of(value))], len(paths)))
+    rest = [np.zeros(jnp.shape(x), jax.dtypes.float0) if passed else None for passed, x in zip(is_passed, leaves)]
+    d = jax.tree.unflatten(tree, [next(pulled) if differentiated else r for differentiated, r in zip(on, rest)])
     for hook in hooks:
         hook.demand_all()
     return value, aux, d[0] if isinstance(argnums, int) else tuple(d), findings
@@ -345,6 +368,7 @@ def backprop(
     *,
     rules: Mapping[Any, Callable] | None = None,
     at: Mapping[str, Callable] | None = None,
+    missing: str = "borrow",
 ) -> Callable:
     """Value, gradients and the delta at every named place: each module's output, and what `bpjax.tag` names.
 
@@ -360,7 +384,7 @@ def backprop(
 
     @functools.wraps(f)
     def differentiated(*args, **kwargs):
-        value, aux, grads, findings = gradient(f, args, kwargs, argnums, has_aux, (_Deltas(), *replacements(rules, at)))
+        value, aux, grads, findings = gradient(f, args, kwargs, argnums, has_aux, (_Deltas(), *replacements(rules, at, missing)))
         places: dict[str, list] = {}
         for found in reversed(findings):
             places.setdefault(found.record.eqn.params["name"], []).append(found.value)
@@ -385,9 +409,9 @@ def as_custom_vjp(f: Callable) -> Callable:
     def by_hand(*args, **kwargs):
         leaves, tree = jax.tree.flatten((args, kwargs))
         with_keywords = functools.wraps(f)(lambda args, kwargs: f(*args, **kwargs))
-        flat = _Flat(with_keywords, leaves, tree, list(map(jaxprs.is_floating, leaves)), has_aux=False)
+        flat = _Flat(with_keywords, leaves, tree, list(map(jaxprs.is_inexact, leaves)), has_aux=False)
         program, inputs = flat.program, [*flat.consts, *flat.differentiated]  # what f closes over comes first, and is differentiated too
-        on = [jaxprs.is_floating(x) and (i >= len(flat.consts) or jaxprs.is_traced(x)) for i, x in enumerate(inputs)]
+        on = [jaxprs.is_inexact(x) and (i >= len(flat.consts) or jaxprs.is_traced(x)) for i, x in enumerate(inputs)]
         shapes = list(map(jnp.shape, inputs))
 
         @jax.custom_vjp
@@ -402,7 +426,8 @@ def as_custom_vjp(f: Callable) -> Callable:
 
         def backward(tape, cotangents):
             cotangents = [None if c.dtype == jax.dtypes.float0 else c for c in map(_as_array, cotangents)]
-            dxs = sweep(tape, cotangents)
+            with borrowing():
+                dxs = sweep(tape, cotangents)
             zeros = (np.zeros(s, jax.dtypes.float0) if not o else jaxprs.zeros(v.aval) for s, o, v in zip(shapes, on, program.invars))
             return tuple(z if d is None else d for d, z in zip(dxs, zeros))
 

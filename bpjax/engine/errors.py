@@ -15,3 +15,7 @@ class RuleError(GradientError, TypeError):
 
 class HalfAnOpError(RuleError):
     """An op is differentiated that lacks one of its halves."""
+
+
+class BorrowedRuleWarning(UserWarning):
+    """Nobody wrote the backward of an equation on the path, so JAX's own was taken."""

@@ -2,16 +2,19 @@
 
 import contextlib
 import contextvars
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..program.jaxprs import Program
+from .errors import BorrowedRuleWarning
 
 
 class Hook:
     """Looks on or steps in while a gradient is taken. Subclasses override what they want."""
 
     wants_names = False  # whether modules shall name their outputs
+    refuses_missing = False  # whether an equation without a written rule is an error, instead of being lent JAX's
 
     def demand_all(self) -> None:
         """Asked when all is over: raise where something that was asked for was not met."""
@@ -87,6 +90,33 @@ def report(findings: Sequence[Finding]) -> None:
     around = _findings.get()
     if around is not None:
         around.extend(findings)
+
+
+_borrowed: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("borrowed", default=None)
+
+
+@contextlib.contextmanager
+def borrowing() -> Iterator[None]:
+    """Inside, what is borrowed from JAX's autodiff is gathered, and at the end said in one warning."""
+    token = _borrowed.set(names := [])
+    try:
+        yield
+    finally:
+        _borrowed.reset(token)
+    if names:
+        warnings.warn(
+            f"nobody wrote a backward rule for {', '.join(dict.fromkeys(names))}: jax.vjp of it is borrowed, which nothing here proves. "
+            'Write one with @bpjax.rule, or refuse with missing="error".',
+            BorrowedRuleWarning,
+            stacklevel=2,
+        )
+
+
+def borrow(name: str) -> None:
+    """Note that an equation was lent JAX's own rule."""
+    names = _borrowed.get()
+    if names is not None:
+        names.append(name)
 
 
 def instead(record: Any, error: Exception) -> Sequence[Any]:

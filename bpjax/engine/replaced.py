@@ -17,9 +17,17 @@ from .sweep import Record, Rule, Wrapped, checked, source_of
 from .written import MappedCall, op_of
 
 
-def replacements(rules: Mapping[Any, Callable] | None, at: Mapping[str, Callable] | None) -> tuple[Hook, ...]:
-    """The hook that these ask for, if they ask for anything."""
-    return (Replacements(rules, at),) if rules or at else ()
+def replacements(rules: Mapping[Any, Callable] | None, at: Mapping[str, Callable] | None, missing: str = "borrow") -> tuple[Hook, ...]:
+    """The hooks that these ask for, if they ask for anything."""
+    if missing not in ("borrow", "error"):
+        raise ValueError(f'missing= must be "borrow" or "error", got {missing!r}')
+    return (*((Replacements(rules, at),) if rules or at else ()), *((Strict(),) if missing == "error" else ()))
+
+
+class Strict(Hook):
+    """Nothing is borrowed."""
+
+    refuses_missing = True
 
 
 class Replacements(Hook):

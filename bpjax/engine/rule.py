@@ -61,8 +61,9 @@ class _Kept(tuple):
 class PrimitiveRule(Rule):
     may_return_none = False
 
-    def __init__(self, name: str, backward: Callable, needs, recomputes: bool = False):
-        self.name, self._backward, self._needs, self.recomputes = name, backward, needs, recomputes
+    def __init__(self, name: str, backward: Callable, needs, recomputes: bool = False, symbolic_zeros: bool = False):
+        self.name, self._backward, self._needs = name, backward, needs
+        self.recomputes, self.symbolic_zeros = recomputes, symbolic_zeros
         self.source = source_of(backward)
         self._wanted: dict[tuple, tuple] = {}
 
@@ -115,7 +116,14 @@ class _NoGradient(Rule):
         return [False] * len(eqn.outvars)
 
 
-def rule(name: str, *, needs: str | Sequence[str] | Callable = "", recomputes: bool = False, again: bool | None = None) -> Callable:
+def rule(
+    name: str,
+    *,
+    needs: str | Sequence[str] | Callable = "",
+    recomputes: bool = False,
+    symbolic_zeros: bool = False,
+    again: bool | None = None,
+) -> Callable:
     """Declare the backward of the primitive `name`, replacing what stood there before.
 
     Args:
@@ -125,6 +133,7 @@ def rule(name: str, *, needs: str | Sequence[str] | Callable = "", recomputes: b
             function of the tuple that says which inputs are differentiated.
         recomputes: whether the output costs next to nothing, so that, where its inputs are recomputed on the way back, it is, too,
             instead of being kept for whoever needs it.
+        symbolic_zeros: whether None is given for the cotangent of an output to which none came, instead of zeros.
         again: the old name of `recomputes`.
 
     The decorated function takes an equation `eq` (`eq.x`, `eq.y`: what was kept; `eq["axes"]`: a parameter;
@@ -145,7 +154,7 @@ def rule(name: str, *, needs: str | Sequence[str] | Callable = "", recomputes: b
         recomputes = again
 
     def declare(backward):
-        RULES[name] = PrimitiveRule(name, backward, needs, recomputes)
+        RULES[name] = PrimitiveRule(name, backward, needs, recomputes, symbolic_zeros)
         return backward
 
     return declare

@@ -18,7 +18,7 @@ from ..program.jaxprs import Literal, Program
 from ..program.places import Place, place_of, standing_at
 from ..program.straight import called, inside, straight
 from .errors import NoRuleError, RuleError
-from .hooks import hooks, instead, look
+from .hooks import borrow, hooks, instead, look
 from .recompute import ElideResiduals, Rematerializer
 from .saved import Static
 
@@ -30,6 +30,7 @@ class Rule:
     source = ""  # file:line of the rule, for blame
     may_return_none = True  # whether None may stand for a zero cotangent of an active input
     is_inlined = False  # whether it only stands for the equations inside
+    symbolic_zeros = False  # whether None may stand for the cotangent of an active output to which none came
     recomputes = False  # whether `recompute` gives the outputs from what was saved
 
     def active_outputs(self, eqn, active: Sequence[bool]) -> Sequence[bool]:
@@ -57,7 +58,7 @@ class Wrapped(Rule):
     """A rule that does as another one does. Subclasses override what they add."""
 
     def __init__(self, rule: Rule):
-        self.rule, self.name, self.source = rule, rule.name, rule.source
+        self.rule, self.name, self.source, self.symbolic_zeros = rule, rule.name, rule.source, rule.symbolic_zeros
 
     def active_outputs(self, eqn, active):
         return self.rule.active_outputs(eqn, active)
@@ -99,42 +100,51 @@ def source_of(function: Callable) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}" if code else ""
 
 
-class _Refusal(Rule):
-    """An equation that can be run, but not differentiated: refused when a cotangent reaches it."""
+class Missing(Rule):
+    """An equation for which nobody wrote a backward: JAX's own vjp of it alone is borrowed, or, where the user will have none, refused."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, advice: str = ""):
         self.name = name
+        self.advice = advice or f'Write one with @bpjax.rule("{name}", needs=...), or wrap the code in a jax.custom_vjp.'
 
     def forward(self, eqn, values, active):
-        return jaxprs.evaluate(eqn, values), ()
+        return jaxprs.evaluate(eqn, values), list(values)
 
     def backward(self, record, dys):
-        what = f"primitive '{self.name}'"
-        advice = f'Write one with @bpjax.rule("{self.name}", needs=...), or wrap the code in a jax.custom_vjp.'
-        if _is_complex(record.eqn):
-            what = f"'{self.name}' of complex numbers"
-            advice = "Complex numbers have no hand-written rules; wrap this part in a jax.custom_vjp."
-        elif self.name == "while":
-            advice = "Use lax.scan with a fixed number of steps (lax.fori_loop with static bounds becomes one), or lax.stop_gradient."
-        raise NoRuleError(f"no backward rule for {what}{record.where()}. {advice}")
+        error = NoRuleError(f"no backward rule for primitive '{self.name}'{record.where()}. {self.advice}")
+        if any(hook.refuses_missing for hook in hooks()):
+            raise error
+        on = [i for i, a in enumerate(record.active) if a]
+
+        def equation(*chosen):
+            values = list(record.saved)
+            for i, value in zip(on, chosen):
+                values[i] = value
+            return jaxprs.evaluate(record.eqn, values)
+
+        try:
+            _, back = jax.vjp(equation, *(record.saved[i] for i in on))
+            dxs = back([_dense(dy, v.aval) for dy, v in zip(dys, record.eqn.outvars)])
+        except (TypeError, ValueError, NotImplementedError) as from_jax:  # JAX has none either
+            raise error from from_jax
+        borrow(f"'{self.name}'{record.where()}")
+        return [dict(zip(on, dxs)).get(i) for i in range(len(record.active))]
+
+
+def _dense(dy, aval):
+    return jaxprs.zeros(aval.to_tangent_aval()) if dy is None else dy
 
 
 _INLINED_OP = Inlined("op")
 
 
-def _is_complex(eqn) -> bool:
-    return any(getattr(v.aval.dtype, "kind", "") == "c" for v in (*eqn.invars, *eqn.outvars))
-
-
 def rule_of(eqn, active: Sequence[bool] | None = None) -> Rule:
     """The rule of an equation whose active inputs are these; left out, all that can be."""
     name = eqn.primitive.name
-    if _is_complex(eqn):
-        rule: Rule = _Refusal(name)
-    elif name == "op":
-        rule = eqn.params["call"] if called(eqn, active) is None else _INLINED_OP
+    if name == "op":
+        rule: Rule = eqn.params["call"] if called(eqn, active) is None else _INLINED_OP
     else:
-        rule = RULES.get(name) or _Refusal(name)
+        rule = RULES.get(name) or Missing(name)
     if not rule.is_inlined and any(jaxprs.is_ref(v.aval) for v in eqn.invars):
         raise NoRuleError(
             f"no gradient flows through a mutable reference ('{name}'{place_of(eqn)}). "
@@ -298,6 +308,8 @@ def active_outputs(program: Program, active: Sequence[bool]) -> list[bool]:
 
 def _completed(record: Record, dys: Sequence[Any]) -> list:
     """Zeros for the active outputs without a cotangent, None for the others."""
+    if record.rule.symbolic_zeros:
+        return list(dys)
     on = record.rule.active_outputs(record.eqn, record.active)
     return [None if not a else jaxprs.zeros(v.aval) if dy is None else dy for v, dy, a in zip(record.eqn.outvars, dys, on)]
 

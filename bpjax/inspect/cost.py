@@ -142,7 +142,7 @@ class _Traced:
         flat, self.tree = jax.tree_util.tree_flatten_with_path(chosen)
         self.names = [leaf_name(path, numbers) for path, _ in flat]
         for name, (_, x) in zip(self.names, flat):
-            if not jaxprs.is_floating(x):
+            if not jaxprs.is_inexact(x):
                 kind = jnp.result_type(x) if jaxprs.is_arraylike(x) else type(x).__name__
                 raise TypeError(f"cost: {name} is {kind}, and no gradient is taken of it: choose other arguments by argnums=")
         self.parameters = [jnp.asarray(x) for _, x in flat]

@@ -207,7 +207,7 @@ def _updated(args: Sequence[Any], numbers: Sequence[int], new: dict) -> list:
     """The arguments with the new weights in place of the old ones."""
     flat, tree = jax.tree_util.tree_flatten([args[n] for n in numbers])
     fresh = iter(new.values())
-    chosen = jax.tree.unflatten(tree, [next(fresh) if jaxprs.is_floating(x) else x for x in flat])
+    chosen = jax.tree.unflatten(tree, [next(fresh) if jaxprs.is_inexact(x) else x for x in flat])
     args = list(args)
     for n, value in zip(numbers, chosen):
         args[n] = value
@@ -219,7 +219,7 @@ def _text(x) -> str:
     if jnp.issubdtype(jnp.result_type(x), jax.dtypes.prng_key):
         return f"{jnp.result_type(x)}{list(jnp.shape(x))}"
     x = np.asarray(x)
-    if not jaxprs.is_floating(x):
+    if not jaxprs.is_inexact(x):
         return str(x.tolist()) if x.size <= WHOLE else f"{x.dtype.name}{list(x.shape)}"
     x = np.asarray(x, np.float64)
     if x.size <= WHOLE:

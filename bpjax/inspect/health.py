@@ -211,7 +211,7 @@ class _Probe(Hook):
         owner = np.array([number.get(owner_of(name), len(order)) for name in self.parameters], int)
         bad = jnp.zeros(len(order) + 1).at[owner].add(jnp.where(jnp.isfinite(gradient), 0.0, 1.0))[: len(order)]
         delta = column("output norm")
-        leaves = [x for x in jax.tree.leaves(others) if jaxprs.is_floating(x)]
+        leaves = [x for x in jax.tree.leaves(others) if jaxprs.is_inexact(x)]
         return Health(
             modules=tuple(order),
             parameters=tuple(self.parameters),

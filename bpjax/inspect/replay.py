@@ -37,7 +37,7 @@ class Replay:
         if any(map(jaxprs.is_traced, jax.tree.leaves((args, kwargs)))):
             raise TypeError("the function is run equation by equation at real values, but an argument is traced: call this outside of jit")
         flat, tree = jax.tree_util.tree_flatten_with_path([args[n] for n in numbers])
-        floating = [jaxprs.is_floating(x) for _, x in flat]
+        floating = [jaxprs.is_inexact(x) for _, x in flat]
         signature = _argument_names(f, args, kwargs)
         self.bare = {f"argument {n}": signature[n] for n in numbers}  # arguments that are one array go by their name
         names = [self.bare.get(name, name) for name in (leaf_name(path, numbers) for path, _ in flat)]

@@ -177,7 +177,7 @@ def evaluate(eqn, values: Sequence[Any]) -> list:
 
 
 def is_differentiable(aval) -> bool:
-    """Whether values of this type carry gradients. Complex ones do, and are refused where a gradient reaches them."""
+    """Whether values of this type carry gradients."""
     return _is_inexact(aval.dtype)
 
 
@@ -191,9 +191,14 @@ def is_ref(aval) -> bool:
     return hasattr(aval, "inner_aval")
 
 
-def is_floating(x) -> bool:
-    """What can be differentiated: an array or a number of a real floating type."""
-    return is_arraylike(x) and jnp.issubdtype(jnp.result_type(x), jnp.floating)
+def is_inexact(x) -> bool:
+    """What can be differentiated: an array or a number of a real or complex type."""
+    return is_arraylike(x) and jnp.issubdtype(jnp.result_type(x), jnp.inexact)
+
+
+def dtype_of(x) -> Any:
+    """The type that a value has. (`jnp.result_type` gives that to which a weak one would be promoted.)"""
+    return x.dtype if hasattr(x, "dtype") else jnp.result_type(x)
 
 
 def zeros(aval) -> Any:

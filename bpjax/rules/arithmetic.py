@@ -7,6 +7,7 @@ import numpy as np
 from jax import lax
 
 from ..engine import NoRuleError, no_gradient, rule
+from .complex import as_complex, converted, greater, less
 
 
 def _reduced(d, aval):
@@ -35,10 +36,9 @@ def _binary(name, first, second, needs, takes_numbers=False):
     @rule(name, needs=needs)
     def _(eq, dy):
         def at(function, i):
-            x = [v if v is None or v.dtype == dy.dtype else lax.convert_element_type(v, dy.dtype) for v in (*eq.x, *eq.y)]
+            x = [v if v is None else converted(v, dy.dtype) for v in (*eq.x, *eq.y)]
             x = [v if v is None or takes_numbers and (not v.shape or v.ndim == dy.ndim) else _wide(v, dy) for v in x]
-            d, aval = _reduced(function(dy, *x), eq.in_avals[i]), eq.in_avals[i]
-            return d if d.dtype == aval.dtype else lax.convert_element_type(d, aval.dtype)  # `out_dtype` may be another type
+            return converted(_reduced(function(dy, *x), eq.in_avals[i]), eq.in_avals[i].dtype)  # `out_dtype` may be another type
 
         return lambda: at(first, 0), lambda: at(second, 1)
 
@@ -87,8 +87,8 @@ def _share(d, mine, other, wins):
     return lax.select(wins(mine, other), d, lax.select(lax.eq(mine, other), half, _c(d, 0)))
 
 
-_binary("max", lambda d, a, b, y: _share(d, a, b, lax.gt), lambda d, a, b, y: _share(d, b, a, lax.gt), "x")
-_binary("min", lambda d, a, b, y: _share(d, a, b, lax.lt), lambda d, a, b, y: _share(d, b, a, lax.lt), "x")
+_binary("max", lambda d, a, b, y: _share(d, a, b, greater), lambda d, a, b, y: _share(d, b, a, greater), "x")
+_binary("min", lambda d, a, b, y: _share(d, a, b, less), lambda d, a, b, y: _share(d, b, a, less), "x")
 
 
 @rule("pow", needs=["x0 x1", "x0 y"])
@@ -145,7 +145,6 @@ _unary("cbrt", "y", lambda y: 1 / (3 * y * y))
 _unary("square", "x", lambda x: lax.mul(_number(x, 2), x))
 _unary("one_minus_square", "x", lambda x: -2 * x)
 _unary("logistic", "y", lambda y: lax.mul(y, lax.sub(_number(y, 1), y)))
-_unary("abs", "x", lambda x: lax.select(lax.ge(x, _c(x, 0)), _c(x, 1), _c(x, -1)))  # at 0: 1, as JAX
 _unary("erf", "x", lambda x: (2 / math.sqrt(math.pi)) * lax.exp(lax.neg(x * x)))
 _unary("erfc", "x", lambda x: (-2 / math.sqrt(math.pi)) * lax.exp(lax.neg(x * x)))
 _unary("erf_inv", "y", lambda y: (math.sqrt(math.pi) / 2) * lax.exp(y * y))
@@ -165,6 +164,16 @@ def _bessel_i1e_slope(x):
 @rule("neg")
 def _(eq, dy):
     return lax.neg(dy)
+
+
+@rule("abs", needs="x")
+def _(eq, dy):
+    """The sign of x, 1 at 0 as in JAX; of a complex x the conjugate of its direction, 0 at 0."""
+    x = eq.x[0]
+    if not jnp.iscomplexobj(x):
+        return lax.mul(dy, lax.select(lax.ge(x, _c(x, 0)), _c(x, 1), _c(x, -1)))
+    y = lax.abs(x)
+    return lax.mul(as_complex(dy / lax.select(lax.eq(y, _c(y, 0)), _c(y, 1), y)), lax.conj(x))
 
 
 def _unknown(eq, what):
@@ -189,6 +198,21 @@ def _gamma_density(a, x):
 
 _binary("igamma", lambda d, a, x, y: d * lax.igamma_grad_a(a, x), lambda d, a, x, y: d * _gamma_density(a, x), "x")
 _binary("igammac", lambda d, a, x, y: lax.neg(d * lax.igamma_grad_a(a, x)), lambda d, a, x, y: lax.neg(d * _gamma_density(a, x)), "x")
+
+
+@rule("random_gamma", needs="x1 y")
+def _(eq, dy):
+    """How a sample moves with its shape parameter, its place in the distribution kept; of its logarithm the same, over the sample."""
+
+    def parameter():
+        a, y = eq.x[1], eq.y[0]
+        if not eq["log_space"]:
+            return dy * lax.random_gamma_grad(a, y)
+        sample = lax.exp(y)
+        sample = lax.select(lax.eq(sample, _c(y, 0)), _c(y, jnp.finfo(y.dtype).tiny), sample)  # it may have been rounded to 0
+        return dy * lax.random_gamma_grad(a, sample) / sample
+
+    return None, parameter
 
 
 @rule("regularized_incomplete_beta", needs=["", "", "x"])
@@ -245,7 +269,7 @@ def _(eq, dy):
 
 @rule("convert_element_type")
 def _(eq, dy):
-    return lax.convert_element_type(dy, eq.in_avals[0].dtype)
+    return converted(dy, eq.in_avals[0].dtype)
 
 
 @rule("reduce_precision")

@@ -1,8 +1,8 @@
-"""Products: dot_general and convolution."""
+"""Products: dot_general, ragged_dot_general and convolution."""
 
 from jax import lax
 
-from ..engine import rule
+from ..engine import NoRuleError, rule
 
 
 @rule("dot_general", needs=["x1", "x0"])
@@ -37,6 +37,37 @@ def _turned(precision, first):
     if not isinstance(precision, tuple):
         return precision
     return precision if first else precision[::-1]
+
+
+@rule("ragged_dot_general", needs=["x1 x2", "x0 x2", ""])
+def _(eq, dy):
+    """Rows in groups, each with a matrix of its own. To the rows: the same, the matrices transposed; to each matrix: its rows times dy."""
+    numbers = eq["ragged_dot_dimension_numbers"]
+    (contract, other_contract), (batch, other_batch) = numbers.dot_dimension_numbers
+    ragged, group = numbers.lhs_ragged_dimensions, numbers.rhs_group_dimensions
+    (a, b, _), (rows, matrices, sizes) = eq.in_avals, eq.x
+    free = [i for i in range(a.ndim) if i not in contract and i not in batch]
+    other_free = [i for i in range(b.ndim) if i not in other_contract and i not in other_batch and i not in group]
+    if not group or ragged[0] not in free or eq["group_offset"] is not None:
+        raise NoRuleError(f"ragged_dot_general{eq.where()} has a backward where rows come in groups, not batches or contracted axes")
+    n, m = len(batch), len(batch) + len(free)
+    kind = {"precision": eq["precision"], "preferred_element_type": eq["preferred_element_type"], "group_offset": None}
+
+    def to_rows():
+        pairs = ((tuple(range(m, dy.ndim)), tuple(other_free)), (tuple(range(n)), tuple(other_batch)))
+        dims = lax.RaggedDotDimensionNumbers(pairs, [n + free.index(ragged[0])], group)
+        d = lax.ragged_dot_general(dy, matrices, sizes, dims, **kind)
+        order = [*batch, *free, *(c for _, c in sorted(zip(other_contract, contract)))]
+        return lax.convert_element_type(lax.transpose(d, tuple(order.index(i) for i in range(a.ndim))), a.dtype)
+
+    def to_matrices():
+        pairs = ((tuple(free), tuple(range(n, m))), (tuple(batch), tuple(range(n))))
+        dims = lax.RaggedDotDimensionNumbers(pairs, ragged, [])
+        d = lax.ragged_dot_general(rows, dy, sizes, dims, **kind)
+        order = [*group, *other_batch, *(c for _, c in sorted(zip(contract, other_contract))), *other_free]
+        return lax.convert_element_type(lax.transpose(d, tuple(order.index(i) for i in range(b.ndim))), b.dtype)
+
+    return to_rows, to_matrices, None
 
 
 @rule("conv_general_dilated", needs=["x1", "x0"])

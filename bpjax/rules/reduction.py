@@ -2,10 +2,13 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import no_gradient, rule
+from ..engine import no_gradient, rule, run, vjp
+from ..program import jaxprs
+from .complex import greater, less
 
 
 def _spread(d, shape, axes):
@@ -120,8 +123,8 @@ def _log_share(a, b):
 
 
 _cumulative("cumprod", lax.mul, lax.cumprod, lambda d, a, b: (d * b, d * a))
-_cumulative("cummax", lax.max, lax.cummax, lambda d, a, b: _pull_chosen(d, a, b, lax.gt))
-_cumulative("cummin", lax.min, lax.cummin, lambda d, a, b: _pull_chosen(d, a, b, lax.lt))
+_cumulative("cummax", lax.max, lax.cummax, lambda d, a, b: _pull_chosen(d, a, b, greater))
+_cumulative("cummin", lax.min, lax.cummin, lambda d, a, b: _pull_chosen(d, a, b, less))
 _cumulative("cumlogsumexp", _logaddexp, lax.cumlogsumexp, lambda d, a, b: (d * _log_share(a, b), d * _log_share(b, a)))
 
 
@@ -139,13 +142,52 @@ def _along(x, index, axis):
     return jnp.take_along_axis(x, index, axis=axis)
 
 
-@rule("top_k", needs="y1")
-def _(eq, dy, _):
-    axis = eq.params.get("axis", len(eq.in_avals[0].shape) - 1) % len(eq.in_avals[0].shape)
+def _chosen(eq, dy, axis):
+    """Each cotangent to the place along the axis that was chosen."""
+    axis %= len(eq.in_avals[0].shape)
     index, aval = eq.y[1], eq.in_avals[0]
     grid = [lax.broadcasted_iota(index.dtype, index.shape, i) for i in range(index.ndim)]
     grid[axis] = index
     return jnp.zeros(aval.shape, aval.dtype).at[tuple(grid)].add(dy)
+
+
+@rule("top_k", needs="y1")
+def _(eq, dy, _):
+    return _chosen(eq, dy, eq.params.get("axis", -1))
+
+
+@rule("approx_top_k", needs="y1")
+def _(eq, dy, _):
+    return _chosen(eq, dy, eq["reduction_dimension"])
+
+
+@rule("reduce", needs="x")
+def _(eq, *dys):
+    """Of a function of the user's: the backward of the same reduction written as a tree of pairs."""
+    n, axes = len(eq.x) // 2, tuple(eq["dimensions"])
+    program, consts = jaxprs.program(eq["jaxpr"])
+
+    def tree(*operands):
+        inputs, first = operands[:n], operands[n:]
+        rest = tuple(i for i in range(inputs[0].ndim) if i not in axes)
+        count = math.prod(inputs[0].shape[i] for i in axes)
+        flat = [lax.reshape(lax.transpose(x, (*axes, *rest)), (count, *(x.shape[i] for i in rest))) for x in inputs]
+
+        def combined(left, right):
+            one = lambda *pair: run(program, [*consts, *pair])[0]
+            for _ in range(left[0].ndim):
+                one = jax.vmap(one)
+            return one(*left, *right)
+
+        while flat[0].shape[0] > 1:
+            half = flat[0].shape[0] // 2
+            odd = [lax.slice_in_dim(x, 2 * half, None) for x in flat]
+            flat = combined([lax.slice_in_dim(x, 0, half) for x in flat], [lax.slice_in_dim(x, half, 2 * half) for x in flat])
+            flat = [lax.concatenate([x, o], 0) if o.shape[0] else x for x, o in zip(flat, odd)]
+        whole = [lax.expand_dims(lax.broadcast(f, x.shape[1:]), (0,)) for f, x in zip(first, flat)]
+        return [x[0] for x in (combined(whole, flat) if count else whole)]
+
+    return vjp(tree, *eq.x)[1](list(dys))
 
 
 no_gradient("argmax", "argmin", "reduce_and", "reduce_or", "reduce_xor")

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
+from jax.extend.core import Primitive
+from jax.interpreters import ad, mlir
 
 import bpjax
 
@@ -96,14 +98,42 @@ def test_while_on_the_path():
         bpjax.grad(lambda x: lax.while_loop(lambda c: c < 10, lambda c: c * 2, x))(1.0)
 
 
-def test_a_primitive_without_a_rule():
-    with pytest.raises(bpjax.NoRuleError, match="'cholesky'.*bpjax.rule"):
-        bpjax.grad(lambda x: jnp.linalg.cholesky(jnp.diag(x)).sum())(x)
+thrice_p = Primitive("thrice")  # as another library would bring it
+thrice_p.def_impl(lambda x: 3 * x)
+thrice_p.def_abstract_eval(lambda x: x)
+mlir.register_lowering(thrice_p, mlir.lower_fun(lambda x: 3 * x, multiple_results=False))
+ad.deflinear2(thrice_p, lambda ct, x: [thrice_p.bind(ct)])
 
 
-def test_complex_numbers_on_the_path():
-    with pytest.raises(bpjax.NoRuleError, match="'abs' of complex numbers.*jax.custom_vjp"):
-        bpjax.grad(lambda x: jnp.abs(jnp.fft.rfft(x)).sum())(x)
+def thrice(x):
+    return jnp.sum(thrice_p.bind(x) * x)
+
+
+def test_a_primitive_without_a_rule_is_borrowed_and_said():
+    with pytest.warns(bpjax.BorrowedRuleWarning, match="'thrice'.*test_errors.py.*missing=") as warned:
+        gradient = bpjax.grad(lambda x: thrice(x) + thrice(2 * x))(x)
+    assert gradient.tolist() == jax.grad(lambda x: thrice(x) + thrice(2 * x))(x).tolist()
+    assert len(warned) == 1
+    with pytest.warns(bpjax.BorrowedRuleWarning), jax.check_tracer_leaks():
+        in_a_scan = jax.jit(bpjax.grad(lambda x: lax.scan(lambda c, _: (jnp.sin(thrice_p.bind(c)), None), x, None, 2)[0].sum()))(x)
+    assert in_a_scan.shape == x.shape
+
+
+def test_or_refused():
+    with pytest.raises(bpjax.NoRuleError, match="'thrice'.*bpjax.rule"):
+        bpjax.grad(thrice, missing="error")(x)
+    _, back = bpjax.vjp(thrice, x, missing="error")
+    with pytest.raises(bpjax.NoRuleError, match="'thrice'"):
+        back(jnp.float32(1))
+    with pytest.raises(ValueError, match="missing= must be"):
+        bpjax.grad(thrice, missing="ask")
+
+
+def test_a_complex_loss():
+    with pytest.raises(TypeError, match="floating loss.*complex64.*holomorphic=True"):
+        bpjax.grad(lambda x: jnp.sum(x * 1j))(x)
+    with pytest.raises(TypeError, match="differentiates complex arrays, but argument 0 is float32"):
+        bpjax.grad(lambda x: jnp.sum(x), holomorphic=True)(x)
 
 
 def test_a_loss_that_is_not_a_scalar():

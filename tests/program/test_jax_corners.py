@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
+from jax.custom_derivatives import linear_call
 from jax.extend import core, linear_util, source_info_util
 from jax.interpreters import ad, batching, mlir
 from primitive_cases import CASES
@@ -106,6 +107,8 @@ PROGRAMS = {
     "custom_vjp_call": (product, 1.0, 2.0),
     "name": (lambda x: checkpoint_name(x, "here"), 1.0),
     "while": (lambda x: lax.while_loop(lambda x: x < 9, lambda x: x * 2, x), 1.0),
+    "custom_linear_solve": (jnp.linalg.solve, np.eye(2), np.ones(2)),
+    "linear_call": (lambda x: linear_call(lambda r, x: r * x, lambda r, t: r * t, 2.0, x), 1.0),
 }
 SPELLED = {"checkpoint": jaxprs.CHECKPOINTS, "jit": ("jit", "pjit")}
 
@@ -160,6 +163,18 @@ def test_a_parameter_that_the_rule_of_a_primitive_reads(primitive, parameter):
     assert parameter in params(primitive)
 
 
+def test_the_parts_of_a_linear_solve_and_how_it_takes_its_arguments():
+    eqn = equation("custom_linear_solve")
+    for part in ("const_lengths", "jaxprs"):
+        assert eqn.params[part]._fields == ("matvec", "vecmat", "solve", "transpose_solve")
+    assert len(eqn.invars) == sum(eqn.params["const_lengths"]) + 1
+
+
+def test_the_transpose_of_a_linear_call_comes_with_its_constants():
+    transpose, consts = params("linear_call")["transpose_thunk"]()
+    assert len(jaxprs.program(transpose)[0].invars) == len(consts) + 2
+
+
 def test_the_parameters_that_rules_read_are_found_in_their_source_and_in_that_of_their_helpers():
     read = {("dot_general", "precision"), ("scatter-add", "mode"), ("reduce_window_max", "padding"), ("cummax", "reverse")}
     assert read <= set(OF_RULES)
@@ -173,6 +188,11 @@ OTHERS = {  # "or" between the ways in which versions spell one thing; what rule
     "custom_jvp_call": "call_jaxpr, jvp_jaxpr_fun, num_consts, symbolic_zeros",
     "custom_vjp_call": "call_jaxpr",
     "name": "name",
+    "while": "body_jaxpr, body_nconsts, cond_nconsts",
+    "custom_linear_solve": "const_lengths, jaxprs",
+    "linear_call": "num_callee_consts, num_res, transpose_thunk",
+    "eig": "enable_eigvec_derivs",
+    "tridiagonal_solve": "perturb_singular",
     "dot_general": "dimension_numbers",
     "conv_general_dilated": "dimension_numbers",
     "convert_element_type": "new_dtype",

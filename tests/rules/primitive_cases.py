@@ -385,3 +385,91 @@ case("select_and_scatter_add", "max pool backward", lambda x, d: jax.vjp(max_poo
 case("select_and_scatter_add", "in one dimension", lambda x, d: jax.vjp(lambda x: min_pool(x, 3), x)[1](d)[0], normal(7), normal(5))
 case("select_and_gather_add", "max pool tangent", lambda x, t: jax.jvp(max_pool, (x,), (t,))[1], normal(2, 6, 5), normal(2, 6, 5))
 case("select_and_gather_add", "ties", lambda x, t: jax.jvp(max_pool, (x,), (t,))[1], TIES, normal(1, 6, 5), smooth=False)
+
+
+# ---- complex numbers: of real arguments and results; all others are searched ----
+
+
+def spectrum(x):
+    return jnp.abs(jnp.fft.rfft(x)) ** 2
+
+
+case("complex", "a product", lambda x, y: jnp.real(lax.complex(x, y) ** 2 * (2 - 1j)), normal(3), normal(3))
+case("complex", "a quotient", lambda x, y: jnp.imag(lax.complex(x, y) / (2 - 1j + x)), positive(3), normal(3))
+case("real", "of a wave", lambda x: jnp.real(jnp.exp(1j * x)), normal(3))
+case("real", "of a power", lambda x: jnp.real((x + 0.5j) ** 2.5), positive(3))
+case("imag", "of a wave", lambda x: jnp.imag(jnp.exp(1j * x)), normal(3))
+case("imag", "of a logarithm", lambda x: jnp.imag(jnp.log(x + 0.5j)), normal(3))
+case("conj", "of complex ones", lambda x: jnp.real(jnp.conj(x + 1j) * (x * 1j)), normal(3))
+case("conj", "of real ones", lambda x: jnp.real(lax.conj(x) * (1 + 2j)), normal(3))
+case("fft", "a spectrum", spectrum, normal(6))
+case("fft", "an odd length", spectrum, normal(2, 5))
+case("fft", "there and back", lambda x: jnp.fft.irfft2(jnp.fft.rfft2(x) * jnp.exp(0.3j)), normal(4, 5))
+
+# ---- linear algebra ----
+
+
+def definite(x):
+    return x @ x.T + jnp.eye(3)
+
+
+case("cholesky", "of a product", lambda x: jnp.linalg.cholesky(definite(x)), normal(3, 3))
+case("cholesky", "upper", lambda x: jnp.linalg.cholesky(definite(x), upper=True), normal(3, 3))
+case(
+    "triangular_solve",
+    "lower",
+    lambda a, b: jax.scipy.linalg.solve_triangular(a, b, lower=True),
+    normal(3, 3) + 3 * np.eye(3),
+    normal(3, 2),
+)
+case(
+    "triangular_solve",
+    "transposed",
+    lambda a, b: jax.scipy.linalg.solve_triangular(a, b, trans="T"),
+    normal(3, 3) + 3 * np.eye(3),
+    normal(3),
+)
+case("lu", "square", lambda x: lax.linalg.lu(x)[0], normal(3, 3) + 3 * np.eye(3))
+case("lu", "tall", lambda x: jax.scipy.linalg.lu(x)[1:], normal(4, 3))
+case("lu", "determinants", lambda x: (jnp.linalg.det(x), jnp.linalg.slogdet(x)[1]), normal(3, 3) + 3 * np.eye(3))
+case("qr", "tall", lambda x: jnp.linalg.qr(x), normal(4, 3))
+case("qr", "wide", lambda x: jnp.linalg.qr(x), normal(3, 4))
+case("eigh", "of a product", lambda x: jnp.linalg.eigh(definite(x) + jnp.diag(jnp.array([0.0, 3, 7]))), normal(3, 3))
+case("eigh", "values", lambda x: jnp.linalg.eigvalsh(definite(x)), normal(3, 3))
+case("svd", "thin", lambda x: jnp.linalg.svd(x, full_matrices=False), normal(4, 3))
+case("svd", "values", lambda x: jnp.linalg.svd(x, compute_uv=False), normal(3, 4))
+case("eig", "sizes of values", lambda x: jnp.abs(jnp.linalg.eigvals(x)), normal(3, 3), smooth=False)
+case("eig", "values", lambda x: jnp.real(jnp.linalg.eigvals(x) ** 2).sum(), normal(3, 3))
+case(
+    "tridiagonal_solve",
+    "one",
+    lambda d, b: lax.linalg.tridiagonal_solve(jnp.ones_like(d), d, jnp.ones_like(d), b),
+    positive(4) + 3,
+    normal(4, 2),
+)
+case(
+    "tridiagonal_solve",
+    "all",
+    lambda a, d, c, b: lax.linalg.tridiagonal_solve(a, d, c, b),
+    normal(4),
+    positive(4) + 3,
+    normal(4),
+    normal(4, 2),
+)
+
+# ---- the rest ----
+key = jax.random.key(5)
+case("random_gamma", "gamma", lambda a: jax.random.gamma(key, a, dtype=a.dtype), positive(3), smooth=False)
+case("random_gamma", "its logarithm", lambda a: jax.random.loggamma(key, a, dtype=a.dtype), positive(3), smooth=False)
+case("ragged_dot_general", "experts", lambda a, b: lax.ragged_dot(a, b, np.array([2, 0, 3])), normal(5, 2), normal(3, 2, 4))
+case("ragged_dot_general", "rows of no expert", lambda a, b: lax.ragged_dot(a, b, np.array([2, 1])), normal(5, 2), normal(2, 2, 3))
+case("reduce", "a product", lambda x: lax.reduce(x, np.ones((), x.dtype), lambda a, b: a * b, (0,)), normal(5, 2))
+case(
+    "reduce",
+    "two at once",
+    lambda x, y: lax.reduce((x, y), (0.0, 1.0), lambda a, b: (a[0] + b[0], a[1] * b[1]), (1,)),
+    normal(2, 3),
+    normal(2, 3),
+)
+case("approx_top_k", "largest", lambda x: lax.approx_max_k(x, 2)[0], normal(2, 5))
+case("approx_top_k", "smallest", lambda x: lax.approx_min_k(x, 2, reduction_dimension=0)[0], normal(5, 2))

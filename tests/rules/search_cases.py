@@ -1,5 +1,6 @@
 """For each primitive: how to draw one use of it, a function and its arguments, from everything that its signature allows."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from hypothesis import assume
@@ -9,6 +10,7 @@ from jax import lax
 SEARCHES = {}  # primitive: a function of hypothesis's `data`, which returns a function and its arguments
 INDICES = [np.int8, np.uint8, np.int16, np.int32, np.uint32, np.int64]
 FLOATS = [np.float32, jnp.bfloat16, np.float16, np.float64]
+COMPLEX = [np.complex64, np.complex128]
 
 
 def search(*names):
@@ -19,6 +21,12 @@ def search(*names):
             SEARCHES[name] = draw if len(names) == 1 else lambda data, name=name: draw(data, name)
 
     return register
+
+
+def normal(seed, shape, dtype, values=lambda x: x):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=shape)
+    return np.asarray(values(x + 1j * rng.normal(size=shape) if np.issubdtype(dtype, np.complexfloating) else x), dtype)
 
 
 class Draw:
@@ -37,7 +45,7 @@ class Draw:
         return [self.number(low, high) for _ in range(count)]
 
     def dtype(self):
-        return self.one_of(*FLOATS)
+        return self.one_of(*FLOATS, *COMPLEX)
 
     def order(self, count):
         return tuple(self.data.draw(st.permutations(range(count))))
@@ -48,7 +56,7 @@ class Draw:
     def array(self, shape, dtype=None, values=lambda x: x):
         """Seeded by what was drawn before, so that no two arrays of an example are alike."""
         self.count += 1
-        return np.asarray(values(np.random.default_rng(self.count).normal(size=shape)), self.dtype() if dtype is None else dtype)
+        return normal(self.count, shape, self.dtype() if dtype is None else dtype, values)
 
     def index(self, shape, beyond):
         """Indices from below -`beyond` to above it, in any type of integers."""
@@ -58,7 +66,8 @@ class Draw:
 
 
 def positive(x):
-    return np.abs(x) + 0.5
+    """Away from 0; of complex numbers, on the right."""
+    return np.abs(np.real(x)) + 0.5 + 1j * np.imag(x) if np.iscomplexobj(x) else np.abs(x) + 0.5
 
 
 def inside(x):
@@ -94,8 +103,10 @@ def _(data, name):
     d = Draw(data)
     shape, dtype = d.shape(), d.dtype()
     if name == "mul" and d.one_of(True, False):
-        wanted = d.dtype()
-        return lambda x, y: lax.mul(x, y, out_dtype=wanted), d.array(shape), d.array(shape)
+        wanted, kinds = d.one_of(*FLOATS), FLOATS
+        if d.one_of(True, False):
+            wanted, kinds = d.one_of(*COMPLEX), COMPLEX  # XLA itself breaks off where real and complex ones meet
+        return lambda x, y: lax.mul(x, y, out_dtype=wanted), *(d.array(shape, d.one_of(*kinds)) for _ in range(2))
     if name == "pow" and d.one_of(True, False):
         exponent = d.index(shape, 3)
         return lambda x: lax.pow(x, exponent), d.array(shape, dtype, positive)
@@ -123,11 +134,30 @@ def _(data):
     return lambda x: lax.integer_pow(x, y), d.array(d.shape(), values=positive if y < 0 else lambda x: x)
 
 
+@search("real", "imag", "conj", "complex")
+def _(data, name):
+    d = Draw(data)
+    shape, dtype = d.shape(), d.dtype()
+    return getattr(lax, name), *(d.array(shape, dtype) for _ in range(2 if name == "complex" else 1))
+
+
+@search("fft")
+def _(data):
+    d = Draw(data)
+    kind, count = d.one_of("fft", "ifft", "rfft", "irfft"), d.number(1, 3)
+    lengths = tuple(d.numbers(count, 1, 5))
+    shape = [*d.numbers(d.number(0, 1), 1, 3), *lengths]
+    if kind == "irfft":
+        shape[-1] = lengths[-1] // 2 + 1
+    return lambda x: lax.fft(x, kind, lengths), d.array(shape, d.one_of(np.float32, np.float64) if kind == "rfft" else d.one_of(*COMPLEX))
+
+
 @search("convert_element_type")
 def _(data):
     d = Draw(data)
-    kind = d.one_of(*FLOATS, *INDICES, bool)
-    return lambda x: lax.convert_element_type(x, kind) * (1 if kind is bool else np.asarray(2, kind)), d.array(d.shape())
+    bind = lax.convert_element_type_p.bind  # lax.convert_element_type warns of imaginary parts
+    kind, is_weak = d.one_of(*FLOATS, *COMPLEX, *INDICES, bool), d.one_of(True, False)
+    return lambda x: bind(x, new_dtype=np.dtype(kind), weak_type=is_weak, sharding=None), d.array(d.shape())
 
 
 @search("reduce_precision")
@@ -398,8 +428,133 @@ WINDOWS = {"reduce_window_sum": (0.0, lax.add), "reduce_window_max": (-np.inf, l
 @search(*WINDOWS)
 def _(data, name):
     d = Draw(data)
-    shape, dtype = d.numbers(2, 0, 6), d.dtype()
+    shape, dtype = d.numbers(2, 0, 6), d.one_of(*FLOATS, *(COMPLEX if name == "reduce_window_sum" else []))
     window, strides, dilation, base = d.numbers(2, 1, 3), d.numbers(2, 1, 3), d.numbers(2, 1, 2), d.numbers(2, 1, 2)
     padding = [(d.number(0, 2), d.number(0, 2)) for _ in shape]
     first, f = WINDOWS[name]
     return lambda x: lax.reduce_window(x, np.asarray(first, dtype), f, window, strides, padding, base, dilation), d.array(shape, dtype)
+
+
+# ---- linear algebra: in 64 bits, since what is amplified by a matrix is not a rounding of the result ----
+
+
+def batched(d, *shape):
+    return (*d.numbers(d.number(0, 1), 1, 2), *shape)
+
+
+def matrices(d, n, well=True):
+    """Square, along a batch; with a heavy diagonal, so that nothing is nearly singular."""
+    x = d.array(batched(d, n, n), d.one_of(np.float64, np.complex128))
+    return x + 4 * np.eye(n) if well else x
+
+
+def hermitian(x):
+    return x @ x.conj().swapaxes(-1, -2) + np.eye(x.shape[-1])
+
+
+@search("cholesky")
+def _(data):
+    d = Draw(data)
+    return lax.linalg.cholesky, hermitian(matrices(d, d.number(1, 4)))
+
+
+@search("triangular_solve")
+def _(data):
+    d = Draw(data)
+    a = matrices(d, d.number(1, 4))
+    options = {name: d.one_of(True, False) for name in ("left_side", "lower", "transpose_a", "conjugate_a", "unit_diagonal")}
+    n, m = a.shape[-1], d.number(1, 4)
+    b = d.array((*a.shape[:-2], *((n, m) if options["left_side"] else (m, n))), a.dtype)
+    return lambda a, b: lax.linalg.triangular_solve(a, b, **options), a, b
+
+
+@search("lu")
+def _(data):
+    d = Draw(data)
+    return lax.linalg.lu, d.array(batched(d, d.number(1, 4), d.number(1, 4)), d.one_of(np.float64, np.complex128))
+
+
+@search("qr")
+def _(data):
+    d = Draw(data)
+    full, m, n = d.one_of(True, False), d.number(1, 4), d.number(1, 4)
+    shape, pivoting = (*d.numbers(d.number(0, 1), 1, 2), m, n), d.one_of(True, False)
+    if pivoting:  # JAX has no gradient for a batch, and a wrong one for wide matrices (see test_decompositions)
+        shape = shape[-2:]
+        assume(m >= n)
+    return lambda x: lax.linalg.qr(x, pivoting=pivoting, full_matrices=full), d.array(shape, d.one_of(np.float64, np.complex128))
+
+
+@search("eigh")
+def _(data):
+    d = Draw(data)
+    a, lower, is_sorted = hermitian(matrices(d, d.number(1, 4), well=False)), d.one_of(True, False), d.one_of(True, False)
+    return lambda x: lax.linalg.eigh(x, lower=lower, sort_eigenvalues=is_sorted), a
+
+
+@search("svd")
+def _(data):
+    d = Draw(data)
+    m, n, full, vectors = d.number(1, 4), d.number(1, 4), d.one_of(True, False), d.one_of(True, False)
+    algorithm = d.one_of(None, lax.linalg.SvdAlgorithm.DEFAULT, lax.linalg.SvdAlgorithm.QR)
+    f = lambda x: lax.linalg.svd(x, full_matrices=full, compute_uv=vectors, algorithm=algorithm)
+    return f, d.array(batched(d, m, n), d.one_of(np.float64, np.complex128))
+
+
+@search("eig")
+def _(data):
+    d = Draw(data)
+    left, right, differentiable = (d.one_of(True, False) for _ in range(3))
+    options = dict(compute_left_eigenvectors=left, compute_right_eigenvectors=right, enable_eigvec_derivs=differentiable)
+    return lambda x: lax.linalg.eig(x, **options), matrices(d, d.number(1, 4), well=False)
+
+
+@search("tridiagonal_solve")
+def _(data):
+    d = Draw(data)
+    n, batch, dtype = d.number(3, 5), batched(d), d.one_of(np.float64, np.complex128)
+    low, middle, high = (d.array((*batch, n), dtype) for _ in range(3))
+    return lax.linalg.tridiagonal_solve, low, middle + 5, high, d.array((*batch, n, d.number(1, 3)), dtype)
+
+
+# ---- the rest ----
+
+
+@search("random_gamma")
+def _(data):
+    d = Draw(data)
+    f = d.one_of(jax.random.gamma, jax.random.loggamma)
+    shape = d.shape()
+    return lambda a: f(jax.random.key(3), a, shape, a.dtype), d.array(shape, d.one_of(np.float32, np.float64), positive)
+
+
+@search("ragged_dot_general")
+def _(data):
+    d = Draw(data)
+    groups, k, m = d.number(1, 3), d.number(1, 4), d.number(1, 4)
+    sizes = np.asarray(d.numbers(groups, 0, 3), np.int32)
+    rows, dtype = int(sizes.sum()) + d.number(0, 2), d.one_of(np.float32, np.float64)  # some rows may belong to no group
+    options = dict(precision=d.one_of(None, "highest"), preferred_element_type=d.one_of(None, np.float64))
+    return lambda a, b: lax.ragged_dot(a, b, sizes, **options), d.array((rows, k), dtype), d.array((groups, k, m), dtype)
+
+
+@search("approx_top_k")
+def _(data):
+    d = Draw(data)
+    shape = d.numbers(2, 1, 4)
+    axis, f = d.number(0, 1), d.one_of(lax.approx_max_k, lax.approx_min_k)
+    k, recall, whole = d.number(1, shape[axis]), d.one_of(0.9, 0.95), d.one_of(True, False)
+    size = d.one_of(-1, shape[axis])
+    f_k = lambda x: f(x, k, axis, recall, reduction_input_size_override=size, aggregate_to_topk=whole)
+    return f_k, d.array(shape, d.one_of(np.float32, np.float64))
+
+
+REDUCERS = [lambda x, y: x * y, lambda x, y: x + y + x * y, lambda x, y: jnp.logaddexp(x, y)]
+
+
+@search("reduce")
+def _(data):
+    d = Draw(data)
+    f, first = d.one_of(*zip(REDUCERS, (1.0, 0.0, -np.inf)))
+    axes, dtype = tuple(i for i in range(3) if d.one_of(True, False)), d.one_of(np.float64, np.float32)
+    return lambda x: lax.reduce(x, np.asarray(first, dtype), f, axes), d.array(d.shape(rank=3, low=1), dtype)

@@ -1,0 +1,138 @@
+"""Decompositions where JAX has no gradient, an infinite one or a wrong one: held against finite differences."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.lax import linalg
+
+import bpjax
+
+pytestmark = pytest.mark.usefixtures("x64")
+rng = np.random.default_rng(4)
+SQUARE, WIDE = rng.normal(size=(3, 3)), rng.normal(size=(3, 5))
+DEFINITE = SQUARE @ SQUARE.T + np.eye(3)
+HERMITIAN = DEFINITE + 1j * (np.tril(SQUARE, -1) - np.tril(SQUARE, -1).T)
+
+
+def sizes(*arrays):
+    """A number that depends on every entry, and on no sign or phase of a vector."""
+    return sum(jnp.sum(jnp.abs(a * (1.5 + jnp.arange(a.size).reshape(a.shape))) ** 2) for a in arrays)
+
+
+def weighted(x):
+    return jnp.sum(jnp.real(x) * jnp.arange(1.0, x.size + 1).reshape(x.shape)) + jnp.sum(jnp.imag(x) ** 2)
+
+
+def differences(f, x, step=1e-6):
+    """∂f/∂x - i ∂f/∂y for each entry x + iy."""
+    units = (step * np.eye(x.size)).reshape(x.size, *x.shape)
+    slope = lambda unit: (f(x + unit) - f(x - unit)) / (2 * step)
+    parts = [jax.lax.map(slope, jnp.asarray(units * unit)) for unit in ((1, 1j) if np.iscomplexobj(x) else (1,))]
+    return np.asarray(sum(p * c for p, c in zip(parts, (1, -1j)))).reshape(x.shape)
+
+
+READ_BY_HALF = {
+    "the upper triangle": (lambda x: weighted(jax.scipy.linalg.cholesky(x, lower=False)), DEFINITE),
+    "the lower triangle": (lambda x: weighted(linalg.cholesky(x, symmetrize_input=False)), DEFINITE),
+    "a Hermitian one": (lambda x: weighted(linalg.cholesky(x, symmetrize_input=False)), HERMITIAN),
+    "eigenvalues": (lambda x: weighted(linalg.eigh(x, symmetrize_input=False)[1]), DEFINITE),
+    "eigenvectors, upper": (lambda x: sizes(linalg.eigh(x, lower=False, symmetrize_input=False)[0]), HERMITIAN),
+}
+
+
+@pytest.mark.parametrize("f, x", READ_BY_HALF.values(), ids=READ_BY_HALF)
+def test_of_one_triangle_the_other_has_no_gradient(f, x):
+    hand, auto = (np.asarray(gradient(f)(x)) for gradient in (bpjax.grad, jax.grad))
+    np.testing.assert_allclose(hand, differences(f, x), rtol=1e-6, atol=1e-6)
+    assert np.all(np.tril(hand, -1) == 0) or np.all(np.triu(hand, 1) == 0)
+    assert np.abs(auto - hand).max() > 1e-3, "JAX's own gradient is right by now: compare with it"
+
+
+def test_the_check_says_whose_gradient_is_wrong():
+    report = bpjax.check_gradients(*READ_BY_HALF["the upper triangle"])
+    assert not report.ok and "jax.grad" in str(report)
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_wide_matrix_with_pivots(full):
+    f = lambda x: sizes(*linalg.qr(x, pivoting=True, full_matrices=full)[:2])
+    np.testing.assert_allclose(bpjax.grad(f)(WIDE), differences(f, WIDE), rtol=1e-6, atol=1e-5)
+
+
+def test_a_batch_with_pivots():
+    f = lambda x: sizes(*linalg.qr(x, pivoting=True)[:2])
+    both = np.stack([SQUARE, DEFINITE])
+    each = lambda x: f(x[None])
+    hand = bpjax.grad(f)(both)
+    weights = lambda x, i: sum(
+        jnp.sum(jnp.abs(a[i] * (1.5 + jnp.arange(2 * a[i].size).reshape(2, 3, 3)[i])) ** 2) for a in linalg.qr(x, pivoting=True)[:2]
+    )
+    for i in range(2):
+        np.testing.assert_allclose(hand[i], differences(lambda x, i=i: weights(jnp.stack([x, x]), i), both[i]), rtol=1e-5, atol=1e-5)
+    assert each(SQUARE).shape == ()
+
+
+EQUAL = {
+    "eigh": lambda x: jnp.linalg.eigvalsh(x).sum(),
+    "svd": lambda x: jnp.linalg.svd(x, compute_uv=False).sum(),
+    "of both, the values": lambda x: jnp.linalg.svd(x)[1].sum(),
+    "nuclear norm": lambda x: jnp.linalg.norm(x, "nuc"),
+}
+
+
+@pytest.mark.parametrize("f", EQUAL.values(), ids=EQUAL)
+def test_equal_values_are_no_matter_where_no_vector_is_asked_for(f):
+    np.testing.assert_allclose(bpjax.grad(f)(np.eye(3)), np.eye(3), atol=1e-12)
+
+
+def test_singular_values_beside_full_matrices():
+    f = lambda x: jnp.sum(jnp.linalg.svd(x, full_matrices=True)[1])
+    np.testing.assert_allclose(bpjax.grad(f)(WIDE), jax.grad(lambda x: jnp.linalg.svd(x, compute_uv=False).sum())(WIDE), atol=1e-12)
+    with pytest.raises(bpjax.NoRuleError, match="full_matrices=False"):
+        bpjax.grad(lambda x: jnp.linalg.svd(x, full_matrices=True)[2].sum())(WIDE)
+
+
+def test_the_vectors_of_a_general_matrix_are_refused_but_on_demand():
+    with pytest.raises(bpjax.NoRuleError, match="enable_eigvec_derivs"):
+        bpjax.grad(lambda x: jnp.abs(jnp.linalg.eig(x)[1]).sum())(SQUARE)
+    f = lambda x: sizes(linalg.eig(x, enable_eigvec_derivs=True)[-1])
+    np.testing.assert_allclose(bpjax.grad(f)(SQUARE), differences(f, SQUARE), rtol=1e-6, atol=1e-6)
+
+
+SECOND = {
+    "cholesky": lambda x: jnp.linalg.cholesky(x @ x.T),
+    "solve": lambda x: jnp.linalg.solve(x, x**2),
+    "inv": jnp.linalg.inv,
+    "eigh": lambda x: jnp.linalg.eigh(x @ x.T)[1],
+    "svd": lambda x: jnp.linalg.svd(x)[1],
+    "lu": lambda x: jnp.linalg.slogdet(x)[1],
+    "qr": lambda x: jnp.linalg.qr(x)[1],
+    "expm": jax.scipy.linalg.expm,
+}
+
+
+@pytest.mark.parametrize("f", SECOND.values(), ids=SECOND)
+def test_second_derivatives(f):
+    loss = lambda x: jnp.sum(f(x) ** 3)
+    hand, auto = (gradient(lambda x, g=gradient: jnp.sum(g(loss)(x) ** 2))(SQUARE) for gradient in (bpjax.grad, jax.grad))
+    np.testing.assert_allclose(hand, auto, rtol=1e-8, atol=1e-8 * float(np.abs(auto).max()))
+
+
+def test_in_float32_no_less_accurate_than_jax():
+    wide = {name: np.asarray(jax.grad(lambda x, f=f: jnp.sum(f(x) ** 2))(DEFINITE)) for name, f in SECOND.items()}
+    for name, f in SECOND.items():
+        loss = lambda x, f=f: jnp.sum(f(x) ** 2)
+        hand, auto = (np.abs(g(loss)(jnp.float32(DEFINITE)) - wide[name]).max() for g in (bpjax.grad, jax.grad))
+        assert hand <= 2 * auto + 4 * np.finfo(np.float32).eps * np.abs(wide[name]).max(), name
+
+
+def test_nothing_of_this_asks_for_jax_autodiff(monkeypatch):
+    def forbidden(*args, **kwargs):
+        raise AssertionError("JAX's autodiff was asked")
+
+    for name in ("vjp", "grad", "jvp", "linearize", "linear_transpose"):
+        monkeypatch.setattr(jax, name, forbidden)
+    f = lambda x: jnp.sum(lax.linalg.cholesky(x)) + jnp.sum(jnp.linalg.svd(x, compute_uv=False)) + jnp.abs(jnp.fft.fft(x)).sum()
+    assert np.all(np.isfinite(bpjax.grad(f, missing="error")(DEFINITE)))
