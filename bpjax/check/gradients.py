@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from .. import engine
 from ..program import jaxprs
@@ -83,6 +84,11 @@ def _without_rule(f: Callable) -> Callable:
     raise TypeError(f"check_custom_vjp takes a jax.custom_vjp function, got {type(f).__name__}")
 
 
+def _in_parts(x) -> list:
+    """A complex array as its real and its imaginary part: what is judged is real."""
+    return [jnp.real(x), jnp.imag(x)] if jnp.iscomplexobj(x) else [x]
+
+
 class _Check:
     """One check: the function traced, and what is reported of it."""
 
@@ -91,23 +97,26 @@ class _Check:
         numbers = engine.chosen_arguments(engine.argument_numbers(f, argnums), args)
         flat, self.tree = jax.tree_util.tree_flatten_with_path([args[n] for n in numbers])
         self.floating = [jaxprs.is_inexact(x) for _, x in flat]
+        self.parts = [2 if jnp.iscomplexobj(x) else 1 for (_, x), on in zip(flat, self.floating) if on]
         if not any(self.floating):
             raise TypeError(
                 f"{title}: argument {', '.join(map(str, numbers))} holds no floating array to differentiate; choose others by argnums="
             )
         self.numbers, self.args, self.flat = numbers, args, [x for _, x in flat]
-        self.paths = [leaf_name(p, numbers) for (p, _), on in zip(flat, self.floating) if on]
-        leaves = [jnp.asarray(x) for x, on in zip(self.flat, self.floating) if on]
+        paths = [leaf_name(p, numbers) for (p, _), on in zip(flat, self.floating) if on]
+        self.paths = [path + part for path, n in zip(paths, self.parts) for part in ([""] if n == 1 else [".real", ".imag"])]
+        leaves = [part for x, on in zip(self.flat, self.floating) if on for part in _in_parts(jnp.asarray(x))]
         self.dtype = jnp.result_type(*leaves)
         self.traced = Traced(self._on_leaves(f), leaves)
         self.plain = self.traced if plain is None else Traced(self._on_leaves(plain), leaves)
         self.customs = Customs(self.plain, intended)
 
     def _on_leaves(self, f):
-        """`f` as a function of the differentiated arrays alone, whose results are its floating ones."""
+        """`f` as a function of the differentiated arrays alone, whose results are its floating ones; complex ones in two parts."""
 
         def of_leaves(*leaves):
-            it, full = iter(leaves), list(self.args)
+            parts, full = iter(leaves), list(self.args)
+            it = iter([next(parts) if n == 1 else lax.complex(next(parts), next(parts)) for n in self.parts])
             inner = jax.tree.unflatten(self.tree, [next(it) if on else x for x, on in zip(self.flat, self.floating)])
             for n, value in zip(self.numbers, inner):
                 full[n] = value
@@ -117,7 +126,7 @@ class _Check:
                     f"{self.title}: the function must return arrays, got a {type(strange[0]).__name__} among them "
                     "(has_aux=True takes (value, aux))"
                 )
-            outputs = [jnp.asarray(o) for o in outputs if jaxprs.is_inexact(o)]
+            outputs = [part for o in outputs if jaxprs.is_inexact(o) for part in _in_parts(jnp.asarray(o))]
             if not outputs:
                 raise TypeError(f"{self.title}: the function returns no floating array, so there is nothing to differentiate")
             return outputs

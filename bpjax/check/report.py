@@ -74,7 +74,7 @@ OF_WHOLE = 1e-3  # of a relative tolerance: what the norm of the whole gradient 
 
 def norm(x: np.ndarray) -> float:
     """The L2 norm, also of numbers whose squares are beyond float64; what is not finite counts as nothing."""
-    x = np.nan_to_num(np.asarray(x, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    x = np.nan_to_num(np.abs(x).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     largest = float(np.max(np.abs(x), initial=0.0))
     return largest * float(np.linalg.norm(x / largest)) if largest else 0.0
 

@@ -96,6 +96,7 @@ def after(arrays: Any, dys: Sequence[Any]) -> Any:
         return arrays
     if any(jax.typeof(dy).sharding.spec):  # a sharded array has no first element that all devices could read
         return lax.optimization_barrier((arrays, dy))[0]
+    dy = lax.real(dy) if jnp.iscomplexobj(dy) else dy
     bits = lax.bitcast_convert_type(dy.ravel()[0], f"uint{8 * dy.dtype.itemsize}")
     zero = lax.shift_right_logical(lax.population_count(bits), jnp.full_like(bits, 7))
-    return jax.tree.map(lambda a: a - zero.astype(a.dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, arrays)
+    return jax.tree.map(lambda a: a - zero.astype(a.dtype) if jnp.issubdtype(a.dtype, jnp.inexact) else a, arrays)

@@ -17,7 +17,7 @@ from ._conv import (
     winograd_correlation,
 )
 from ._conv.kernel_windows import KernelWindows
-from ._shared.checks import floating, one_dtype, refuse
+from ._shared.checks import inexact, one_dtype, refuse
 from ._shared.sizes import is_whole, sizes
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
@@ -48,7 +48,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     pairs; padding 'valid' is 0, and 'same' keeps H and W (with stride 1), an odd zero standing behind.
     Backward: dx = dy (input_grad by the stride) convolved with the flipped W, in and out exchanged, or so for each phase of the stride;
     dW = x ⋆ dy with the batch as channels;  db = Σ dy over batch and space.
-    Errors: ValueError where shapes and options do not fit; TypeError for several dtypes, or none of floating point.
+    Errors: ValueError where shapes and options do not fit; TypeError for several dtypes, or what is neither floating point nor complex.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -136,7 +136,7 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
     H' = (H - 1) stride - 2 padding + dilation (kH - 1) + output_padding + 1. The options are numbers or pairs; `output_padding` adds
     places behind, fewer than stride or dilation.
     Backward: dx = dy ⋆ W with this stride, a plain convolution;  dW = dy ⋆ x with the batch as channels;  db = Σ dy over batch and space.
-    Errors: ValueError where shapes and options do not fit; TypeError for several dtypes, or none of floating point.
+    Errors: ValueError where shapes and options do not fit; TypeError for several dtypes, or what is neither floating point nor complex.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose2d.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -258,7 +258,7 @@ def _check(name, n, input, weight, bias, groups, transposed):
         and f"expected an input (N, C, {axes}) or (C, {axes}) and a weight {layout}, got {input.shape} and {weight.shape}",
         (not is_whole(groups) or groups < 1) and f"groups must be a positive whole number, got {groups!r}",
     )
-    floating(name, input=input, weight=weight, bias=bias)
+    inexact(name, input=input, weight=weight, bias=bias)
     one_dtype(name, input=input, weight=weight, bias=bias)
     first, second = weight.shape[0], weight.shape[1] * groups
     channels, out = (first, second) if transposed else (second, first)

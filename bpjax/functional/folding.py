@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import op
-from ._shared.checks import at_least_float32, floating, refuse
+from ._shared.checks import at_least_float32, inexact, refuse
 from ._shared.sizes import sizes
 
 
@@ -18,7 +18,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     Shapes: input (N, C, H, W) or (C, H, W) -> (N, C kH kW, L) or (C kH kW, L), L = H' W' windows, row by row,
     H' = floor((H + 2 padding - dilation (kH - 1) - 1) / stride) + 1.
     Backward: dx = the sum of dy over the windows that hold a value: `fold` of dy.
-    Errors: ValueError where shapes and options do not fit; TypeError for what is not floating point.
+    Errors: ValueError where shapes and options do not fit; TypeError for what is neither floating point nor complex.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.unfold.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -46,7 +46,7 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     Shapes: input (N, C kH kW, L) or (C kH kW, L) -> (N, C, H, W) or (C, H, W), (H, W) being output_size; L windows as `unfold` finds
     them in such an image.
     Backward: dx = the windows of dy: `unfold` of dy.
-    Errors: ValueError where shapes and options do not fit; TypeError for what is not floating point.
+    Errors: ValueError where shapes and options do not fit; TypeError for what is neither floating point nor complex.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.fold.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -140,7 +140,7 @@ def _windows_of_columns(input, output_size, *options):
 
 
 def _windows(name, input, image, kernel_size, dilation, padding, stride):
-    floating(name, input=input)
+    inexact(name, input=input)
     kernel, dilation = _pair(name, "kernel_size", kernel_size), _pair(name, "dilation", dilation)
     padding, stride = _pair(name, "padding", padding), _pair(name, "stride", stride)
     positive = {"kernel_size": kernel, "dilation": dilation, "stride": stride}

@@ -5,7 +5,7 @@ import math
 import jax.numpy as jnp
 
 from ..engine import op
-from ._shared.checks import floating, one_dtype
+from ._shared.checks import inexact, one_dtype
 from ._shared.sizes import surely
 
 
@@ -16,7 +16,7 @@ def linear(input, weight, bias=None):
     Shapes: input (*, in), weight (out, in), bias (out,) or None -> (*, out); weight (in,), bias () or None -> (*).
     Backward: dx = dy W;  dW = dyᵀ x and db = Σ dy, over all leading axes at once.
     Products of up to 512 multiplications are written as multiply and sum (see `_is_tiny`).
-    Errors: ValueError where the shapes do not fit; TypeError for several dtypes, or what is not floating point.
+    Errors: ValueError where the shapes do not fit; TypeError for several dtypes, or what is neither floating point nor complex.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.linear.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -28,7 +28,7 @@ def linear(input, weight, bias=None):
         shapes = f"input {input.shape}, weight {weight.shape}" + ("" if bias is None else f", bias {bias.shape}")
         raise ValueError(f"linear: expected input (*, in), weight (out, in) and bias (out,), got {shapes}")
     one_dtype("linear", input=input, weight=weight, bias=bias)
-    floating("linear", input=input)
+    inexact("linear", input=input)
     W = _matrix(weight)
     y = (input[..., None, :] * W).sum(-1) if _is_tiny(input, W) else input @ W.T
     y = y.reshape(*input.shape[:-1], *weight.shape[:-1])
@@ -79,7 +79,7 @@ def bilinear(input1, input2, weight, bias=None):
 
     Shapes: input1 (*, in1), input2 (*, in2), weight (out, in1, in2), bias (out,) or None -> (*, out).
     Backward: dx1 = Σ_o dy_o W_o x2;  dx2 = Σ_o dy_o W_oᵀ x1;  dW_o = Σ dy_o x1 x2ᵀ;  db = Σ dy.
-    Errors: ValueError where the shapes do not fit; TypeError for several dtypes, or what is not floating point.
+    Errors: ValueError where the shapes do not fit; TypeError for several dtypes, or what is neither floating point nor complex.
     Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.bilinear.html
 
     >>> import jax.numpy as jnp, bpjax.functional as F
@@ -92,7 +92,7 @@ def bilinear(input1, input2, weight, bias=None):
         shapes = f"{input1.shape}, {input2.shape}, weight {weight.shape}" + ("" if bias is None else f", bias {bias.shape}")
         raise ValueError(f"bilinear: expected inputs (*, in1) and (*, in2), weight (out, in1, in2) and bias (out,), got {shapes}")
     one_dtype("bilinear", input1=input1, input2=input2, weight=weight, bias=bias)
-    floating("bilinear", input1=input1)
+    inexact("bilinear", input1=input1)
     y = jnp.einsum("...i,oij,...j->...o", input1, weight, input2)
     return y if bias is None else y + bias
 

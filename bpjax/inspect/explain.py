@@ -221,20 +221,22 @@ def _text(x) -> str:
     x = np.asarray(x)
     if not jaxprs.is_inexact(x):
         return str(x.tolist()) if x.size <= WHOLE else f"{x.dtype.name}{list(x.shape)}"
-    x = np.asarray(x, np.float64)
+    of, x = ("sizes ", np.asarray(x, complex)) if np.iscomplexobj(x) else ("", np.asarray(x, np.float64))
     if x.size <= WHOLE:
         return _nested(x)
-    finite = x[np.isfinite(x)]
-    of_finite = f"mean {finite.mean():.3e}, spread {finite.std():.3e}, {np.mean(x == 0):.0%} zeros" if finite.size else "nothing finite"
+    finite = np.abs(x[np.isfinite(x)]) if of else x[np.isfinite(x)]
+    of_finite = f"{of}mean {finite.mean():.3e}, spread {finite.std():.3e}, {np.mean(x == 0):.0%} zeros" if finite.size else "nothing finite"
     return f"{list(x.shape)} {of_finite}" + (f", {x.size - finite.size} not finite" if finite.size < x.size else "")
 
 
 def _nested(x: np.ndarray) -> str:
-    return _decimal(float(x)) if x.ndim == 0 else "[" + ", ".join(map(_nested, x)) + "]"
+    return _decimal(x[()]) if x.ndim == 0 else "[" + ", ".join(map(_nested, x)) + "]"
 
 
-def _decimal(x: float) -> str:
-    """Six decimals, or six digits where those would show nothing."""
+def _decimal(x: Any) -> str:
+    """Six decimals, or six digits where those would show nothing; of a complex number, for each part."""
+    if np.iscomplexobj(x):
+        return f"{_decimal(x.real)}{'-' if np.signbit(x.imag) else '+'}{_decimal(abs(x.imag))}j"
     return f"{x:.6f}" if x == 0 or 1e-6 <= abs(x) < 1e6 else f"{x:.6e}"
 
 

@@ -50,6 +50,8 @@ def _layer(replay: Replay, module: str, new, before) -> dict | None:
     biases = [name for name, w in weights.items() if w.ndim == 1]
     if len(own) != 1 or len(matrices) != 1 or len(weights) != 1 + len(biases) or len(biases) > 1:
         return None
+    if any(jnp.iscomplexobj(w) for w in weights.values()):
+        return None
     output = own[0]
     entering = _entering(replay, module)
     if len(entering) != 1:

@@ -31,7 +31,7 @@ LOSSES = {
     "a branch": lambda z, w: lax.cond(jnp.real(z[0, 0]) > 0, lambda: jnp.abs(z).sum(), lambda: jnp.abs(w).sum()),
     "a checkpoint": lambda z, w: jax.checkpoint(lambda z: jnp.sum(jnp.abs(jnp.sin(z @ w)) ** 2))(z),
     "a filter": lambda z, w: jnp.sum(jnp.abs(lax.conv(z[None, None], w[None, None, :2, :2], (1, 1), "SAME")) ** 2),
-    "indices": lambda z, w: jnp.sum(jnp.abs(z[jnp.array([0, 0, 2])] * w[:3].at[1].set(z[0])) ** 2),
+    "indices": lambda z, w: jnp.sum(jnp.abs(z[jnp.array([0, 0, 2])] * jnp.asarray(w)[:3].at[1].set(z[0])) ** 2),
 }
 each = pytest.mark.parametrize("f", LOSSES.values(), ids=LOSSES)
 

@@ -126,7 +126,7 @@ def test_or_refused():
     with pytest.raises(bpjax.NoRuleError, match="'thrice'"):
         back(jnp.float32(1))
     with pytest.raises(ValueError, match="missing= must be"):
-        bpjax.grad(thrice, missing="ask")
+        bpjax.grad(thrice, missing="ask")(x)
 
 
 def test_a_complex_loss():

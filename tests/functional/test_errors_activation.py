@@ -111,7 +111,7 @@ TYPES = {
     "dropout: expected a floating-point input, got int": lambda: F.dropout(ints, rng=key),
     "linear: expected one dtype, got input bfloat16, weight float32": lambda: F.linear(half, W.T),
     "linear: expected one dtype, got input float32, weight float32, bias bfloat16": lambda: F.linear(x, W.T, half[0, :3]),
-    "linear: expected a floating-point input, got int": lambda: F.linear(ints, ints),
+    "linear: expected a floating-point or complex input, got int": lambda: F.linear(ints, ints),
     "bilinear: expected one dtype, got input1 float32, input2 bfloat16": lambda: F.bilinear(x, half, jnp.ones((1, 4, 4))),
     "Unflatten: unflattened_size must be a tuple of whole numbers, got 4": lambda: nn.Unflatten(1, 4),
     "whole numbers, got (2.0, 2)": lambda: nn.Unflatten(1, (2.0, 2)),

@@ -35,7 +35,7 @@ REFUSALS = [
     (lambda: F.conv2d(image, kernel, padding="same", stride=2), "needs stride 1"),
     (lambda: F.conv2d(half(image), kernel), "one dtype, got input float16, weight float32"),
     (lambda: F.conv2d(image, kernel, half(jnp.ones(6))), "one dtype"),
-    (lambda: F.conv2d(image.astype(int), kernel.astype(int)), "floating-point input, got int"),
+    (lambda: F.conv2d(image.astype(int), kernel.astype(int)), "floating-point or complex input, got int"),
     (lambda: F.conv_transpose2d(few, spread[:3]), r"takes 3 channels, got an input of shape \(1, 4, 3, 3\)"),
     (lambda: F.conv_transpose2d(few, spread, jnp.ones(4)), r"bias of shape \(6,\), got \(4,\)"),
     (lambda: F.conv_transpose2d(few, spread, groups=3), "divisible by groups=3"),

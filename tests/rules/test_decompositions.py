@@ -52,7 +52,8 @@ def test_of_one_triangle_the_other_has_no_gradient(f, x):
 
 def test_the_check_says_whose_gradient_is_wrong():
     report = bpjax.check_gradients(*READ_BY_HALF["the upper triangle"])
-    assert not report.ok and "jax.grad" in str(report)
+    report.assert_ok()
+    assert "jax.grad is wrong here" in str(report)
 
 
 @pytest.mark.parametrize("full", [True, False])
@@ -62,16 +63,9 @@ def test_a_wide_matrix_with_pivots(full):
 
 
 def test_a_batch_with_pivots():
-    f = lambda x: sizes(*linalg.qr(x, pivoting=True)[:2])
+    f = lambda x: sizes(*(a[0] for a in linalg.qr(x, pivoting=True)[:2])) + sizes(*(a[1] for a in linalg.qr(x, pivoting=True)[:2]))
     both = np.stack([SQUARE, DEFINITE])
-    each = lambda x: f(x[None])
-    hand = bpjax.grad(f)(both)
-    weights = lambda x, i: sum(
-        jnp.sum(jnp.abs(a[i] * (1.5 + jnp.arange(2 * a[i].size).reshape(2, 3, 3)[i])) ** 2) for a in linalg.qr(x, pivoting=True)[:2]
-    )
-    for i in range(2):
-        np.testing.assert_allclose(hand[i], differences(lambda x, i=i: weights(jnp.stack([x, x]), i), both[i]), rtol=1e-5, atol=1e-5)
-    assert each(SQUARE).shape == ()
+    np.testing.assert_allclose(bpjax.grad(f)(both), differences(f, both), rtol=1e-5, atol=1e-5)
 
 
 EQUAL = {

@@ -57,6 +57,19 @@ def floating(name, **arrays):
             raise TypeError(f"{name}: expected a floating-point {n}, got {a.dtype}: convert with .astype")
 
 
+def inexact(name, **arrays):
+    """Refuse what is neither floating point nor complex; None is no array.
+
+    >>> inexact("linear", input=jnp.arange(3))
+    Traceback (most recent call last):
+    TypeError: linear: expected a floating-point or complex input, got int32: convert with .astype
+    """
+    are_arrays(name, **arrays)
+    for n, a in arrays.items():
+        if a is not None and not jnp.issubdtype(a.dtype, jnp.inexact):
+            raise TypeError(f"{name}: expected a floating-point or complex {n}, got {a.dtype}: convert with .astype")
+
+
 def numbers(name, **arrays):
     """Refuse what is neither whole nor floating-point numbers; None is no array.
 
