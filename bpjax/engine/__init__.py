@@ -5,6 +5,7 @@ import warnings
 from ..program.jaxprs import is_deleted
 from . import control as _control  # noqa: F401  the rules of jit, scan, cond, checkpoint and custom rules
 from . import implicit as _implicit  # noqa: F401  those of linear maps and systems, and of while
+from . import sharded as _sharded  # noqa: F401  that of shard_map
 from .derivatives import (
     Backprop,
     argument_numbers,

@@ -34,7 +34,7 @@ class _Checkpoint(Rule):
         eqn = record.eqn
         values, kept = record.saved
         if eqn.params["prevent_cse"]:
-            values, kept, dys = lax.optimization_barrier((values, kept, list(dys)))
+            values, kept, dys = jaxprs.barrier((values, kept, list(dys)))
         policy = eqn.params["policy"]
         _, tape = run(inside(eqn), values, record.active, PolicySaved(policy, kept) if policy is not None else None)
         return sweep(tape, dys)

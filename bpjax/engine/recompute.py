@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ..program import jaxprs
 from ..program.places import standing_at
 from .saved import Elided, RecomputeOnly, ResidualRef
 
@@ -95,8 +96,13 @@ def after(arrays: Any, dys: Sequence[Any]) -> Any:
     if dy is None:
         return arrays
     if any(jax.typeof(dy).sharding.spec):  # a sharded array has no first element that all devices could read
-        return lax.optimization_barrier((arrays, dy))[0]
+        return jaxprs.barrier((arrays, dy))[0]
     dy = lax.real(dy) if jnp.iscomplexobj(dy) else dy
     bits = lax.bitcast_convert_type(dy.ravel()[0], f"uint{8 * dy.dtype.itemsize}")
     zero = lax.shift_right_logical(lax.population_count(bits), jnp.full_like(bits, 7))
-    return jax.tree.map(lambda a: a - zero.astype(a.dtype) if jnp.issubdtype(a.dtype, jnp.inexact) else a, arrays)
+    varies = jaxprs.varying(zero)
+
+    def behind(a):
+        return a - zero.astype(a.dtype) if jnp.issubdtype(a.dtype, jnp.inexact) and varies <= jaxprs.varying(a) else a
+
+    return jax.tree.map(behind, arrays)

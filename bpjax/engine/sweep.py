@@ -267,6 +267,7 @@ def sweep(tape: Tape, cotangents: Sequence[Any]) -> list:
 
     def add(var, d):
         if d is not None and 0 not in d.shape:
+            d = jaxprs.typed(d, var.aval)
             ct[var] = lax.add(ct[var], d) if var in ct else d
 
     for var, d, is_active in zip(tape.program.outvars, cotangents, tape.active_outputs):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jax.core import Tracer
 from jax.extend import core, linear_util
@@ -209,7 +210,54 @@ def zeros(aval) -> Any:
     if aval.dtype == jax.dtypes.float0:
         return np.zeros(aval.shape, jax.dtypes.float0)
     with jax.enable_x64(True) if has_64_bits(aval.dtype) else contextlib.nullcontext():
-        return jnp.zeros(aval.shape, aval.dtype)
+        return typed(jnp.zeros(aval.shape, aval.dtype), aval)
+
+
+def varying(x) -> frozenset:
+    """The axes of a mesh over which a value, or one of this type, varies inside a `shard_map`."""
+    aval = x if hasattr(x, "manual_axis_type") else jax.typeof(x)
+    return frozenset(getattr(getattr(aval, "manual_axis_type", None), "varying", None) or ())
+
+
+def explicit_sharding(aval, order: Sequence[int] | None = None) -> Any:
+    """The sharding that the type of a value carries on an explicit mesh, its axes in this order; None where it carries none."""
+    sharding = getattr(aval, "sharding", None)
+    if sharding is None or sharding.mesh.empty or not sharding.mesh.are_all_axes_explicit:
+        return None
+    return sharding if order is None else sharding.update(spec=jax.sharding.PartitionSpec(*(sharding.spec[i] for i in order)))
+
+
+def is_laid_out(aval) -> bool:
+    """Whether its type says that it is split over the devices of an explicit mesh."""
+    sharding = explicit_sharding(aval)
+    return sharding is not None and any(part is not None for part in sharding.spec)
+
+
+def barrier(arrays: Any) -> Any:
+    """`lax.optimization_barrier`, which would make everything vary over what anything does: so once for each kind."""
+    leaves, tree = jax.tree.flatten(arrays)
+    kinds: dict[frozenset, list[int]] = {}
+    for i, x in enumerate(leaves):
+        kinds.setdefault(varying(x), []).append(i)
+    for places in kinds.values():
+        for i, x in zip(places, lax.optimization_barrier([leaves[i] for i in places])):
+            leaves[i] = x
+    return jax.tree.unflatten(tree, leaves)
+
+
+def typed(x, aval) -> Any:
+    """A cotangent with the type of its value on the mesh around: varying over the same axes of it, and with the same sharding."""
+    sharding = getattr(aval, "sharding", None)
+    if sharding is None or sharding.mesh.empty or x.dtype == jax.dtypes.float0:
+        return x
+    have, wanted = varying(x), varying(aval)
+    if extra := tuple(sorted(have - wanted, key=str)):
+        x = lax.psum(x, extra)
+    if missing := tuple(sorted(wanted - have, key=str)):
+        x = lax.pcast(x, missing, to="varying")
+    if explicit_sharding(aval) is not None and jax.typeof(x).sharding.spec != sharding.spec:
+        x = jax.sharding.reshard(x, sharding)
+    return x
 
 
 def is_traced(x) -> bool:

@@ -12,13 +12,14 @@ CALLS = ("jit", "pjit", "closed_call", "core_call", "call", "op")
 def called(eqn, active: Sequence[bool] | None = None) -> Program | None:
     """The program that a call only stands for; None for all other equations, and for an op whose written backward is used there.
 
-    `active`: which inputs are differentiated; left out, all that can be.
+    `active`: which inputs are differentiated; left out, all that can be. On an explicit mesh it is the formula that is used: every step of
+    it has a layout by its type, while an op's own halves would have to say theirs.
     """
     if eqn.primitive.name not in CALLS:
         return None
     if eqn.primitive.name == "op":
         active = [jaxprs.is_differentiable(v.aval) for v in eqn.invars] if active is None else active
-        if eqn.params["call"].is_written(active):
+        if eqn.params["call"].is_written(active) and not any(jaxprs.is_laid_out(v.aval) for v in eqn.invars):
             return None
     return inside(eqn)
 

@@ -2,11 +2,13 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from ..engine import NoRuleError, no_gradient, rule
+from ..program import jaxprs
 from .complex import as_complex, converted, greater, less
 
 
@@ -52,7 +54,7 @@ def _unary(name, needs, derivative):
 
 
 def _c(x, value):
-    return lax.full_like(x, value)
+    return lax.full_like(x, value, sharding=jaxprs.explicit_sharding(jax.typeof(x)))
 
 
 def _number(x, value):
@@ -277,7 +279,7 @@ def _(eq, dy):
     return lax.reduce_precision(dy, eq["exponent_bits"], eq["mantissa_bits"])
 
 
-for _name in ("copy", "copy_p", "name", "sharding_constraint", "device_put", "mesh_cast", "pvary"):
+for _name in ("copy", "copy_p", "name", "sharding_constraint", "device_put", "mesh_cast"):
 
     @rule(_name)
     def _(eq, *dys):

@@ -3,6 +3,7 @@
 from jax import lax
 
 from ..engine import NoRuleError, rule
+from ..program import jaxprs
 
 
 @rule("dot_general", needs=["x1", "x0"])
@@ -20,9 +21,9 @@ def _(eq, dy):
         numbers = ((dy_contract, tuple(other_free)), (tuple(range(n_batch)), tuple(other_batch)))
         # the result's axes: batch, my free axes, then the contracted ones in the other operand's order
         precision, kind = _turned(eq["precision"], first), eq["preferred_element_type"]
-        d = lax.dot_general(dy, other, numbers, precision=precision, preferred_element_type=kind)
-        by_other = [c for _, c in sorted(zip(other_contract, contract))]
-        order = [*batch, *free, *by_other]
+        order = [*batch, *free, *(c for _, c in sorted(zip(other_contract, contract)))]
+        layout = jaxprs.explicit_sharding(mine, order)
+        d = lax.dot_general(dy, other, numbers, precision=precision, preferred_element_type=kind, out_sharding=layout)
         d = lax.transpose(d, tuple(order.index(i) for i in range(mine.ndim)))
         return lax.convert_element_type(d, mine.dtype)
 
@@ -92,7 +93,16 @@ def _(eq, dy):
         high = [nx + nk - 1 - ny - lo for nx, nk, ny, lo in zip(size_x, size_k, size_y, low)]
         numbers = lax.ConvDimensionNumbers(out, spec, lhs)
         d = lax.conv_general_dilated(
-            dy, kernel, lhs_dilation, list(zip(low, high)), strides, rhs_dilation, numbers, feature_group_count=groups * batches, **kind
+            dy,
+            kernel,
+            lhs_dilation,
+            list(zip(low, high)),
+            strides,
+            rhs_dilation,
+            numbers,
+            feature_group_count=groups * batches,
+            out_sharding=jaxprs.explicit_sharding(x) if batches == 1 else None,
+            **kind,
         )
         if batches > 1:
             d = _move_groups(d, batches, lhs[1], lhs[0])
@@ -113,6 +123,7 @@ def _(eq, dy):
             numbers,
             feature_group_count=batches,
             batch_group_count=groups,
+            out_sharding=jaxprs.explicit_sharding(k),
             **kind,
         )
         return lax.convert_element_type(d, k.dtype)

@@ -4,6 +4,11 @@ import numpy as np
 from jax import lax
 
 from ..engine import rule
+from ..program import jaxprs
+
+
+def _reshaped(x, aval):
+    return lax.reshape(x, aval.shape, out_sharding=jaxprs.explicit_sharding(aval))
 
 
 @rule("broadcast_in_dim", recomputes=True)
@@ -11,7 +16,7 @@ def _(eq, dy):
     aval, dims = eq.in_avals[0], eq["broadcast_dimensions"]
     kept = {d for d, n in zip(dims, aval.shape) if n == dy.shape[d]}
     summed = lax.reduce_sum(dy, tuple(i for i in range(dy.ndim) if i not in kept))
-    return lax.reshape(summed, aval.shape), *[None] * (len(eq.in_avals) - 1)
+    return _reshaped(summed, aval), *[None] * (len(eq.in_avals) - 1)
 
 
 @rule("reshape", recomputes=True)
@@ -20,14 +25,14 @@ def _(eq, dy):
         order = eq["dimensions"]
         permuted = lax.reshape(dy, tuple(eq.in_avals[0].shape[d] for d in order))
         return lax.transpose(permuted, tuple(np.argsort(order))), *[None] * (len(eq.in_avals) - 1)
-    return lax.reshape(dy, eq.in_avals[0].shape), *[None] * (len(eq.in_avals) - 1)
+    return _reshaped(dy, eq.in_avals[0]), *[None] * (len(eq.in_avals) - 1)
 
 
 for _name in ("squeeze", "expand_dims"):
 
     @rule(_name, recomputes=True)
     def _(eq, dy):
-        return lax.reshape(dy, eq.in_avals[0].shape)
+        return _reshaped(dy, eq.in_avals[0])
 
 
 @rule("transpose", recomputes=True)
