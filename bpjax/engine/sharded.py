@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jax.sharding import PartitionSpec
 
@@ -45,8 +46,11 @@ class _Mapped(NamedTuple):
 
 
 class _ShardMap(Rule):
-    """Each device keeps what its own backward needs. Where types do not say what varies (check_vma=False), the cotangent of a result of which
-    devices hold copies is shared out among them, and that of an argument of which they hold copies is summed, as JAX does."""
+    """Each device keeps what its own backward needs.
+
+    Where types do not say what varies (check_vma=False), the cotangent of a result of which devices hold copies is shared out among them,
+    and that of an argument of which they hold copies is summed, as JAX does.
+    """
 
     name = "shard_map"
 
@@ -62,11 +66,11 @@ class _ShardMap(Rule):
             outputs, tape = run(program, inputs, active)
             kept, tree = jax.tree.flatten(tape)
             place = {id(x): i for i, x in enumerate(inputs)}
-            own = [x for x in {id(x): x for x in kept if id(x) not in place}.values()]
+            own = list({id(x): x for x in kept if id(x) not in place}.values())
             number = {id(x): i for i, x in enumerate(own)}
             where = [("input", place[id(x)]) if id(x) in place else ("own", number[id(x)]) for x in kept]
-            found = tree, where, [mapped.kept(x) for x in own], [jax.numpy.ndim(x) == 0 for x in own]
-            return outputs, [jax.numpy.reshape(x, (1,)) if jax.numpy.ndim(x) == 0 else x for x in own]
+            found = tree, where, [mapped.kept(x) for x in own], [jnp.ndim(x) == 0 for x in own]
+            return outputs, [jnp.reshape(x, (1,)) if jnp.ndim(x) == 0 else x for x in own]
 
         anyhow = PartitionSpec(tuple(name for name in mapped.mesh.axis_names if name in mapped.axes))
         jax.eval_shape(mapped.map(forward, mapped.in_specs, (list(mapped.out_specs), anyhow)), *values)

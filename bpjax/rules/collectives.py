@@ -1,7 +1,8 @@
 """Communication between devices, and what says where an array lies.
 
-Inside a `shard_map` the type of a value says over which axes of the mesh it varies. A value that does not vary is one value for all devices, and
-its cotangent the sum of theirs: `pvary`, which only changes the type, has a sum as its backward, and the sum `psum_invariant` has `pvary`.
+Inside a `shard_map` the type of a value says over which axes of the mesh it varies. A value that does not vary is one value for all
+devices, and its cotangent the sum of theirs: `pvary`, which only changes the type, has a sum as its backward, and the sum
+`psum_invariant` has `pvary`.
 """
 
 from jax import lax
@@ -25,7 +26,7 @@ def _(eq, dy):
 
 @rule("psum")
 def _(eq, dy):
-    """Without types that say what varies: each device's cotangent is of its own copy of the sum, and all copies count. A vmapped axis is spread."""
+    """Where no type says what varies, each cotangent is that of one copy of the sum, and all copies count. A vmapped axis is spread."""
     names, shape = _axis_names(eq["axes"]), eq.in_avals[0].shape
     axes = [a for a in eq["axes"] if isinstance(a, int)]
     dy = lax.psum(dy, names, axis_index_groups=eq["axis_index_groups"]) if names else dy

@@ -62,7 +62,7 @@ ON_EACH = {
     "a scan": (lambda w, x: lax.psum(stepped(w, x).sum(), "i"), (P(), P("i")), P(), (w, x)),
     "a branch": (lambda w, x: lax.psum(chosen(w, x).sum(), "i"), (P(), P("i")), P(), (w, x)),
     "a checkpoint": (lambda w, x: lax.psum(jax.checkpoint(lambda x: jnp.sin(x @ w) ** 2)(x).sum(), "i"), (P(), P("i")), P(), (w, x)),
-    "an op": (lambda w, x: lax.pmean(F.cross_entropy(F.gelu(x @ w), jnp.zeros(1, int)), "i"), (P(), P("i")), P(), (w, x)),
+    "an op": (lambda w, x: lax.pmean(F.cross_entropy(F.silu(x @ w), jnp.zeros(1, int)), "i"), (P(), P("i")), P(), (w, x)),
     "a loss in blocks": (lambda w, x: lax.pmean(a_mean(w, x), "i"), (P(), P("i")), P(), (w, x)),
     "columns and rows": (
         lambda w, v, x: lax.psum(jnp.tanh(x @ w) @ v, "i"),

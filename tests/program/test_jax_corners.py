@@ -21,6 +21,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.custom_derivatives import linear_call
 from jax.extend import core, linear_util, source_info_util
 from jax.interpreters import ad, batching, mlir
+from jax.sharding import AxisType, PartitionSpec
 from primitive_cases import CASES
 
 from bpjax.engine import RULES
@@ -98,6 +99,7 @@ def step(c, carry, x):
     return carry * c, x + carry
 
 
+MESH = jax.make_mesh((1,), ("i",), axis_types=(AxisType.Auto,))
 PROGRAMS = {
     "scan": (lambda c, xs: lax.scan(functools.partial(step, c), 1.0, xs, reverse=True), 2.0, np.ones(3, np.float32)),
     "cond": (lambda x: lax.cond(x > 0, jnp.sin, jnp.cos, x), 1.0),
@@ -108,6 +110,7 @@ PROGRAMS = {
     "name": (lambda x: checkpoint_name(x, "here"), 1.0),
     "while": (lambda x: lax.while_loop(lambda x: x < 9, lambda x: x * 2, x), 1.0),
     "custom_linear_solve": (jnp.linalg.solve, np.eye(2), np.ones(2)),
+    "shard_map": (jax.shard_map(jnp.sin, mesh=MESH, in_specs=PartitionSpec("i"), out_specs=PartitionSpec("i")), np.ones(1, np.float32)),
     "linear_call": (lambda x: linear_call(lambda r, x: r * x, lambda r, t: r * t, 2.0, x), 1.0),
 }
 SPELLED = {"checkpoint": jaxprs.CHECKPOINTS, "jit": ("jit", "pjit")}
@@ -191,6 +194,7 @@ OTHERS = {  # "or" between the ways in which versions spell one thing; what rule
     "while": "body_jaxpr, body_nconsts, cond_nconsts",
     "custom_linear_solve": "const_lengths, jaxprs",
     "linear_call": "num_callee_consts, num_res, transpose_thunk",
+    "shard_map": "mesh, in_specs, out_specs, newly_manual_axes, check_vma, jaxpr",
     "eig": "enable_eigvec_derivs",
     "tridiagonal_solve": "perturb_singular",
     "dot_general": "dimension_numbers",

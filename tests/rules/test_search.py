@@ -19,7 +19,8 @@ pytestmark = pytest.mark.usefixtures("x64")
 INSTALLED = {p.name for key, p in vars(primitives).items() if key.endswith("_p")}
 HERE = [name for name in SEARCHES if name in INSTALLED]
 UNSEARCHED = {
-    "about devices and names, no arithmetic": "device_put mesh_cast sharding_constraint pvary name",
+    "about devices and names, no arithmetic": "device_put mesh_cast reshard sharding_constraint pvary name",
+    "communication, in tests/devices": "all_gather all_to_all ppermute psum psum_invariant reduce_scatter",
     "written by autodiff itself": "add_any select_and_gather_add select_and_scatter_add tie",
     "takes the coefficients as a parameter": "polynomial one_minus_square",
 }
