@@ -36,6 +36,7 @@ class Thresholds:
         noise_spread: how far the loss must swing in that window, as standard deviation over mean: on a plateau it does not.
         uphill: cosine of a module's update with its gradient above which it goes up; steepest descent has -1, momentum swings around it.
         uphill_window: steps over which an update that goes up now must have gone up on the whole: what has momentum comes down again.
+        uphill_share: by how much, as a share of all that the module went down before: weight decay balances a small gradient in the end.
         diverging: times its lowest, as means over `patience` steps, that the loss may reach, where it is also above all of its first ones.
         overfitting: share by which the validation loss rises above its lowest, while the training loss falls.
         weight_floor: root mean square below which weights count as this large in a ratio: those that start at zero. Usual for 400 inputs.
@@ -58,6 +59,7 @@ class Thresholds:
     noise_spread: float = 0.15
     uphill: float = 0.1
     uphill_window: int = 50
+    uphill_share: float = 0.01
     diverging: float = 3.0
     overfitting: float = 0.1
     weight_floor: float = 0.05
@@ -294,7 +296,7 @@ def _uphill(steps, s, t):
     with np.errstate(all="ignore"):
         cosine = s.ascent / (gradient * update)
         has_done_its_work = (gradient < t.finished * np.fmax.accumulate(gradient)) & (s.value < s.value[0])[:, None]
-        rises = s.ascent[-t.uphill_window :].sum(0) > 0
+        rises = s.ascent[-t.uphill_window :].sum(0) > t.uphill_share * np.abs(np.minimum(s.ascent, 0)).sum(0)
     for m, module in enumerate(s.modules):
         since = _since(steps, (cosine[:, m] > t.uphill) & ~has_done_its_work[:, m], t.patience)
         if since is not None and rises[m]:
