@@ -22,6 +22,7 @@ from .derivatives import (
 )
 from .errors import BorrowedRuleWarning, GradientError, HalfAnOpError, NoRuleError, RuleError
 from .hooks import Finding, Hook, hooked, hooks, report, unhooked
+from .loops import bounded_while
 from .op import Op, op
 from .recompute import after
 from .replaced import Replacements, replacements
@@ -59,6 +60,7 @@ __all__ = [
     "argument_numbers",
     "as_custom_vjp",
     "backprop",
+    "bounded_while",
     "checked",
     "chosen_arguments",
     "grad",
