@@ -13,7 +13,7 @@ from ..engine import Finding, Hook, Record, Rule, hooked, hooks, report, run, sw
 from ..program import jaxprs
 from ..program.straight import inside
 from .oracles import random
-from .report import OF_WHOLE, difference
+from .report import OF_WHOLE, difference, in_64_bits
 from .traced import evaluate
 
 
@@ -78,11 +78,16 @@ class _Replayed(Rule):
             random[i] = self.hook.random(dys[i], number)
         with unhooked():
             hand = _materialized(inner, self.rule.backward(inner, random))
-        return {
-            "seen": ([dxs[i] for i in on], list(back([dys[i] for i in outs]))),
-            "random": ([hand[i] for i in on], list(back([random[i] for i in outs]))),
-            "value": ([outputs[i] for i in outs], list(formula)),
-        }
+        seen = [dxs[i] for i in on], list(back([dys[i] for i in outs]))
+        found = {"seen": seen, "random": ([hand[i] for i in on], list(back([random[i] for i in outs])))}
+        if eqn.primitive.name in _OF_ONE_TRIANGLE:
+            found = jax.tree.map(lambda d: d + jnp.conj(jnp.swapaxes(d, -1, -2)), found)
+        value = [outputs[i] for i in outs], list(formula)
+        return found | {"value": jax.tree.map(jnp.tril, value) if eqn.primitive.name == "cholesky" else value}
+
+
+# They read one triangle of a Hermitian matrix; JAX's cotangent is that of the whole, ours of what is read: as one matrix they are the same.
+_OF_ONE_TRIANGLE = ("cholesky", "eigh")
 
 
 def _materialized(record: Record, dxs) -> list:
@@ -195,11 +200,11 @@ _HUGE = 1e150
 
 def _first_wrong(hands, autos, noise, compared, tolerance, record):
     for hand, auto, of_hand, of_auto, (what, aval) in zip(hands, autos, *noise, compared):
-        hand, auto = np.asarray(hand, np.float64), np.asarray(auto, np.float64)
+        hand, auto = in_64_bits(hand), in_64_bits(auto)
         extra = hand.ndim - len(aval.shape)
         eps = max(float(jnp.finfo(v.aval.dtype).eps) for v in [*record.eqn.invars, *record.eqn.outvars] if jaxprs.is_differentiable(v.aval))
         limit = max(tolerance, 64 * eps) if eps > 1e-10 else tolerance
-        whole = _norm(np.concatenate([np.asarray(a, np.float64).ravel() for a in autos]))
+        whole = _norm(np.concatenate([in_64_bits(a).ravel() for a in autos]))
         steps = range(int(np.prod(hand.shape[:extra]))) if extra else [None]
         flat_hand = hand.reshape((-1, *aval.shape)) if extra else [hand]
         flat_auto = auto.reshape((-1, *aval.shape)) if extra else [auto]

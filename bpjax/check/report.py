@@ -79,6 +79,10 @@ def norm(x: np.ndarray) -> float:
     return largest * float(np.linalg.norm(x / largest)) if largest else 0.0
 
 
+def in_64_bits(x) -> np.ndarray:
+    return np.asarray(x, np.complex128 if np.iscomplexobj(x) else np.float64)
+
+
 def difference(hand: np.ndarray, auto: np.ndarray) -> np.ndarray:
     """hand - auto, and 0 where both are NaN or the same infinity."""
     with np.errstate(invalid="ignore", over="ignore"):
@@ -87,7 +91,7 @@ def difference(hand: np.ndarray, auto: np.ndarray) -> np.ndarray:
 
 def cause(hand: np.ndarray, auto: np.ndarray, sizes: Iterable[int] = ()) -> str:
     """What the relation of a wrong gradient to the right one suggests."""
-    hand, auto = np.asarray(hand, np.float64), np.asarray(auto, np.float64)
+    hand, auto = in_64_bits(hand), in_64_bits(auto)
     if not np.all(np.isfinite(hand)):
         return "hand is not finite where auto is" if np.all(np.isfinite(auto)) else "neither is finite, at different places"
     if not np.any(hand):
@@ -99,7 +103,14 @@ def cause(hand: np.ndarray, auto: np.ndarray, sizes: Iterable[int] = ()) -> str:
         return a.shape == b.shape and norm(a - b) <= 1e-6 * norm(b)
 
     size = norm(auto)
-    ratio = float(np.vdot(auto / size, hand / size) / np.vdot(auto / size, auto / size))
+    ratio = np.vdot(auto / size, hand / size) / np.vdot(auto / size, auto / size)
+    if abs(ratio.imag) > 1e-6 * abs(ratio):
+        return (
+            f"hand = {ratio:.6g} x auto: a phase"
+            if same(hand, ratio * auto)
+            else "no single cause: complex numbers apart in size and phase"
+        )
+    ratio = float(ratio.real)
     if ratio and same(hand, ratio * auto):
         return f"hand = {_number(ratio)} x auto: {_factor(ratio, {*auto.shape, *sizes})}"
     if auto.ndim >= 2 and same(np.swapaxes(hand, -1, -2), auto):

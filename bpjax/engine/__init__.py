@@ -21,7 +21,7 @@ from .derivatives import (
     vjp,
 )
 from .errors import BorrowedRuleWarning, GradientError, HalfAnOpError, NoRuleError, RuleError
-from .hooks import Finding, Hook, hooked, hooks, report, unhooked
+from .hooks import Finding, Hook, hooked, hooks, lent, report, unhooked
 from .loops import bounded_while
 from .op import Op, op
 from .recompute import after
@@ -69,6 +69,7 @@ __all__ = [
     "hooks",
     "is_deleted",
     "is_naming",
+    "lent",
     "no_gradient",
     "op",
     "op_of",

@@ -96,13 +96,20 @@ _borrowed: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("bo
 
 
 @contextlib.contextmanager
-def borrowing() -> Iterator[None]:
-    """Inside, what is borrowed from JAX's autodiff is gathered, and at the end said in one warning."""
+def lent() -> Iterator[list[str]]:
+    """Gives the list of what is borrowed from JAX's autodiff inside."""
     token = _borrowed.set(names := [])
     try:
-        yield
+        yield names
     finally:
         _borrowed.reset(token)
+
+
+@contextlib.contextmanager
+def borrowing() -> Iterator[None]:
+    """Inside, what is borrowed is gathered, and at the end said in one warning."""
+    with lent() as names:
+        yield
     if names:
         warnings.warn(
             f"nobody wrote a backward rule for {', '.join(dict.fromkeys(names))}: jax.vjp of it is borrowed, which nothing here proves. "

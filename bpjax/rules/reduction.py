@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import no_gradient, rule, run, vjp
+from ..engine import no_gradient, rule, run, unhooked, vjp
 from ..program import jaxprs
 from .complex import greater, less
 
@@ -187,7 +187,8 @@ def _(eq, *dys):
         whole = [lax.expand_dims(lax.broadcast(f, x.shape[1:]), (0,)) for f, x in zip(first, flat)]
         return [x[0] for x in (combined(whole, flat) if count else whole)]
 
-    return vjp(tree, *eq.x)[1](list(dys))
+    with unhooked():  # what is looked at is this equation, not those of the tree
+        return vjp(tree, *eq.x)[1](list(dys))
 
 
 no_gradient("argmax", "argmin", "reduce_and", "reduce_or", "reduce_xor")

@@ -108,8 +108,8 @@ def test_a_primitive_of_another_library_over_data():
     mlir.register_lowering(mystery, mlir.lower_fun(lambda x: 2 * x, multiple_results=False))
     ad.deflinear2(mystery, lambda ct, x: [mystery.bind(ct)])
     bpjax.check_gradients(lambda w: jnp.sum(w * mystery.bind(jnp.ones(4))), x).assert_ok()
-    with pytest.raises(bpjax.NoRuleError, match="mystery"):
-        bpjax.check_gradients(lambda w: jnp.sum(mystery.bind(w)), x)
+    report = bpjax.check_gradients(lambda w: jnp.sum(mystery.bind(w)), x).assert_ok()
+    assert "borrowed from JAX, and so held against itself: 'mystery'" in str(report)
 
 
 def test_the_choice_among_equals_is_no_mistake():

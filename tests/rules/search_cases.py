@@ -79,7 +79,7 @@ DOMAINS |= dict.fromkeys("asin acos atanh erf_inv one_minus_square".split(), ins
 DOMAINS |= {"acosh": lambda x: positive(x) + 1, "log1p": inside, "tan": inside}
 UNARY = (
     "abs acos acosh asin asinh atan atanh bessel_i0e bessel_i1e cbrt cos cosh digamma erf erf_inv erfc exp exp2 expm1 lgamma log log1p "
-    "logistic neg rsqrt sin sinh sqrt square tan tanh"
+    "log2 logistic neg rsqrt sin sinh sqrt square tan tanh"
 ).split()
 
 
