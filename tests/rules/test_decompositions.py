@@ -49,10 +49,11 @@ def test_of_one_triangle_the_other_has_no_gradient(f, x):
     assert np.all(np.tril(hand, -1) == 0) or np.all(np.triu(hand, 1) == 0)
 
 
-def test_the_check_says_whose_gradient_is_wrong():
-    report = bpjax.check_gradients(*READ_BY_HALF["eigenvalues"])
-    report.assert_ok()
-    assert "jax.grad is wrong here" in str(report)
+@pytest.mark.parametrize("f, x", [READ_BY_HALF["the upper triangle"], (lambda x: sizes(*linalg.qr(x, pivoting=True)[:2]), WIDE)])
+def test_the_check_says_whose_gradient_is_wrong(f, x):
+    report = bpjax.check_gradients(f, x).assert_ok()
+    is_wrong = np.abs(bpjax.grad(f)(x) - jax.grad(f)(x)).max() > 1e-6  # newer versions of JAX may be right
+    assert ("jax.grad is wrong here" in str(report)) == is_wrong
 
 
 @pytest.mark.parametrize("full", [True, False])
