@@ -76,13 +76,18 @@ def unhooked() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def collected() -> Iterator[list[Finding]]:
-    """Inside, what is found goes into the list that this gives."""
-    token = _findings.set(found := [])
+def _gathered(into: contextvars.ContextVar) -> Iterator[list]:
+    """Inside, this variable holds a new list, which this gives."""
+    token = into.set(found := [])
     try:
         yield found
     finally:
-        _findings.reset(token)
+        into.reset(token)
+
+
+def collected() -> contextlib.AbstractContextManager[list[Finding]]:
+    """Inside, what is found goes into the list that this gives."""
+    return _gathered(_findings)
 
 
 def report(findings: Sequence[Finding]) -> None:
@@ -95,14 +100,9 @@ def report(findings: Sequence[Finding]) -> None:
 _borrowed: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("borrowed", default=None)
 
 
-@contextlib.contextmanager
-def lent() -> Iterator[list[str]]:
+def lent() -> contextlib.AbstractContextManager[list[str]]:
     """Gives the list of what is borrowed from JAX's autodiff inside."""
-    token = _borrowed.set(names := [])
-    try:
-        yield names
-    finally:
-        _borrowed.reset(token)
+    return _gathered(_borrowed)
 
 
 @contextlib.contextmanager

@@ -19,9 +19,9 @@ def bounded_while(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: 
         init: the first state.
         max_steps: where to stop if `cond` has not said so; the state is then as far as it came.
 
-    Steps that are not taken cost nothing. The backward keeps about √max_steps states, and runs each step a second time. Under `vmap`, where
-    some loops end before others, `body` is run beyond their end and what it gives there is not used: if that may be infinite or NaN, so
-    may be the gradient.
+    Steps that are not taken run no `body`. The backward keeps about √max_steps states, and runs each step a second time. Under `vmap`,
+    where some loops end before others, `body` is run beyond their end and what it gives there is not used: if that may be infinite or
+    NaN, so may be the gradient.
     Backward: that of the steps that were taken, the last one first.
     Errors: ValueError for max_steps below 1; TypeError where `cond` gives no boolean scalar, or `body` another type than the state's.
 

@@ -128,7 +128,8 @@ class Missing(Rule):
         except (TypeError, ValueError, NotImplementedError) as from_jax:  # JAX has none either
             raise error from from_jax
         borrow(f"'{self.name}'{record.where()}")
-        return [dict(zip(on, dxs)).get(i) for i in range(len(record.active))]
+        found = iter(dxs)
+        return [next(found) if a else None for a in record.active]
 
 
 def _dense(dy, aval):

@@ -148,7 +148,7 @@ def _filled_up(x, n):
     return x + _where(lambda i, j: (i == j) & (i >= n - max(rows, columns)), lax.full_like(x, 1)) if rows or columns else x
 
 
-@rule("qr", needs=lambda active: "x0 y", symbolic_zeros=True)
+@rule("qr", needs="x0 y", symbolic_zeros=True)
 def _(eq, dq, dr, *_):
     """A = Q R, by Walter and Lehmann; of a wide A the square part, since R₂ = Qᴴ A₂; of a full Q, by its first columns."""
     (a,), (q, r, *order) = eq.x, eq.y
@@ -207,7 +207,7 @@ def _(eq, dv, dw):
     return _conj(_of_triangle(_mm(v, inner, _H(v)), eq["lower"]))
 
 
-@rule("svd", needs=lambda active: "x0 y", symbolic_zeros=True)
+@rule("svd", needs="x0 y", symbolic_zeros=True)
 def _(eq, ds, du=None, dvt=None):
     """A = U S Vᴴ. With G = F ∘ Uᴴ dU, K = F ∘ Vᴴ dV and F_ij = 1 / (s_j² - s_i²): dA = U ((G + Gᴴ) S + S (K + Kᴴ) + diag(ds)) Vᴴ, and
     what of dU and dV leaves their span. The phase, which is free, is U's. Equal values are no matter where values alone are asked for.
@@ -307,13 +307,12 @@ def _eigenvectors(w, v, dw, dv):
 def _(eq, dy):
     """T X = B: dB = inv(T)ᵀ dX, and -dB Xᵀ along the three diagonals."""
     (low, middle, high, _), (y,) = eq.x, eq.y
-    shift = lambda x, by, axis: _shifted(x, by, axis)
     options = {"perturb_singular": True} if eq.params.get("perturb_singular") else {}
-    d = linalg.tridiagonal_solve(shift(high, 1, high.ndim - 1), middle, shift(low, -1, low.ndim - 1), dy, **options)
+    d = linalg.tridiagonal_solve(_shifted(high, 1, high.ndim - 1), middle, _shifted(low, -1, low.ndim - 1), dy, **options)
     rows = d.ndim - 2
 
     def diagonal(by):
-        return lax.neg(lax.reduce_sum(d * shift(y, by, rows), (d.ndim - 1,)))
+        return lax.neg(lax.reduce_sum(d * _shifted(y, by, rows), (d.ndim - 1,)))
 
     return lambda: diagonal(1), lambda: diagonal(0), lambda: diagonal(-1), d
 
