@@ -217,7 +217,7 @@ class Judge:
 
     def _jax_is_wrong(self, i: int) -> bool:
         """Whether finite differences follow hand, and refute auto, with no user's rule between."""
-        if self.customs.equations or self.orders[i] < 1.5:
+        if self.customs.equations or not self.orders[i] >= 1.5:  # nor where they were not asked
             return False
         slope = float(np.sum(self._along[i][0] * self.answers.auto[i]))
         return 0 <= oracles.order(self.moved.values[i], slope, 0.0, self.eps)[0] < 1.5
@@ -362,22 +362,27 @@ class Judge:
             found = oracles.numpy(self.compiled(inputs, u))
             if all(np.all(np.isfinite(g)) for g in found.auto):
                 if self._values_differ(found) or (self._gradients_differ(found) and not self._jvp_agrees(found, inputs, u)):
-                    return self._blame(inputs) or self._unexplained()
+                    return self._blame(inputs) or self._unexplained(found, self.derivatives, inputs, u)
                 hidden = [i for i in hidden if not np.any(found.auto[i])]
                 break
         if hidden and self.programs[0] is self.programs[1]:
             prog, inputs = opened(self.programs[0], self.inputs, self.n)
             drawn = oracles.random(self.seed + 3, [v.aval.shape for v in prog.outvars])
             u = [np.asarray(x, v.aval.dtype) for x, v in zip(drawn, prog.outvars)]
-            found = oracles.numpy(jax.jit(oracles.both(prog, prog, self.n))(inputs, u))
+            derivatives = oracles.both(prog, prog, self.n)
+            found = oracles.numpy(jax.jit(derivatives)(inputs, u))
             if self._values_differ(found) or self._gradients_differ(found):
-                return self._blame(self.inputs) or self._unexplained()
+                return self._blame(self.inputs) or self._unexplained(found, derivatives, inputs, u)
         return []
 
-    def _unexplained(self) -> list:
-        self.notes.append(
-            "beside the point, or where no cotangent arrives, the two paths disagree, though no rule is to blame: a choice among equals?"
-        )
+    def _unexplained(self, found: oracles.Gradients, derivatives: Callable, inputs, u) -> list:
+        """No rule is to blame for what was found; a note, where it is more than rounding."""
+        noise = self._measure(derivatives, inputs, u)
+        pairs = [(found.hand_value, found.auto_value, noise.hand_value, noise.auto_value), (found.hand, found.auto, noise.hand, noise.auto)]
+        if not all(norm(difference(h, a)) <= norm(n) + norm(m) for fours in pairs for h, a, n, m in zip(*fours)):
+            self.notes.append(
+                "beside the point, or where no cotangent arrives, the two paths disagree, though no rule is to blame: a choice among equals?"
+            )
         return []
 
     def _jvp_agrees(self, found: oracles.Gradients, inputs, u) -> bool:

@@ -209,6 +209,13 @@ def test_jumps_are_no_slope(steps):
     bpjax.check_gradients(lambda w: jnp.sum(jnp.floor(steps * w)), x).assert_ok()
 
 
+@pytest.mark.parametrize("numeric", [True, False])
+def test_a_gradient_of_nothing_but_rounding(numeric):
+    report = bpjax.check_gradients(lambda w: jnp.sum(F.softmax(w, dim=-1)), jax.random.normal(jax.random.key(0), (5, 7)), numeric=numeric)
+    assert verdicts(report) == {"ok"} and report.leaves[0].note.startswith("zero")
+    assert report.notes == []
+
+
 def test_a_custom_rule_that_no_oracle_can_judge_is_not_called_ok():
     report = bpjax.check_gradients(lambda w: jnp.sum(tripled(w)), x, numeric=False)
     assert verdicts(report) == {"not judged"} and not report.ok

@@ -482,14 +482,18 @@ def _(data):
     if pivoting:  # JAX has no gradient for a batch, and a wrong one for wide matrices (see test_decompositions)
         shape = shape[-2:]
         assume(m >= n)
-    return lambda x: lax.linalg.qr(x, pivoting=pivoting, full_matrices=full), d.array(shape, d.one_of(np.float64, np.complex128))
+    options = dict(pivoting=pivoting, full_matrices=full, use_magma=d.one_of(None, False))
+    return lambda x: lax.linalg.qr(x, **options), d.array(shape, d.one_of(np.float64, np.complex128))
 
 
 @search("eigh")
 def _(data):
     d = Draw(data)
-    a, lower, is_sorted = hermitian(matrices(d, d.number(1, 4), well=False)), d.one_of(True, False), d.one_of(True, False)
-    return lambda x: lax.linalg.eigh(x, lower=lower, sort_eigenvalues=is_sorted), a
+    a = hermitian(matrices(d, d.number(1, 4), well=False))
+    options = dict(lower=d.one_of(True, False), sort_eigenvalues=d.one_of(True, False))
+    options |= dict(subset_by_index=d.one_of(None, (0, a.shape[-1])))  # JAX has a gradient of the whole alone
+    options |= dict(implementation=d.one_of(None, lax.linalg.EighImplementation.QR))
+    return lambda x: lax.linalg.eigh(x, **options), a
 
 
 @search("svd")
@@ -497,8 +501,8 @@ def _(data):
     d = Draw(data)
     m, n, full, vectors = d.number(1, 4), d.number(1, 4), d.one_of(True, False), d.one_of(True, False)
     algorithm = d.one_of(None, lax.linalg.SvdAlgorithm.DEFAULT, lax.linalg.SvdAlgorithm.QR)
-    f = lambda x: lax.linalg.svd(x, full_matrices=full, compute_uv=vectors, algorithm=algorithm)
-    return f, d.array(batched(d, m, n), d.one_of(np.float64, np.complex128))
+    options = dict(full_matrices=full, compute_uv=vectors, algorithm=algorithm, subset_by_index=d.one_of(None, (0, min(m, n))))
+    return lambda x: lax.linalg.svd(x, **options), d.array(batched(d, m, n), d.one_of(np.float64, np.complex128))
 
 
 @search("eig")
@@ -506,6 +510,7 @@ def _(data):
     d = Draw(data)
     left, right, differentiable = (d.one_of(True, False) for _ in range(3))
     options = dict(compute_left_eigenvectors=left, compute_right_eigenvectors=right, enable_eigvec_derivs=differentiable)
+    options |= dict(implementation=d.one_of(None, lax.linalg.EigImplementation.LAPACK))
     return lambda x: lax.linalg.eig(x, **options), matrices(d, d.number(1, 4), well=False)
 
 
@@ -514,7 +519,8 @@ def _(data):
     d = Draw(data)
     n, batch, dtype = d.number(3, 5), batched(d), d.one_of(np.float64, np.complex128)
     low, middle, high = (d.array((*batch, n), dtype) for _ in range(3))
-    return lax.linalg.tridiagonal_solve, low, middle + 5, high, d.array((*batch, n, d.number(1, 3)), dtype)
+    perturbed, b = d.one_of(True, False), d.array((*batch, n, d.number(1, 3)), dtype)
+    return lambda *args: lax.linalg.tridiagonal_solve(*args, perturb_singular=perturbed), low, middle + 5, high, b
 
 
 # ---- the rest ----
