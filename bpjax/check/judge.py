@@ -381,7 +381,8 @@ class Judge:
         pairs = [(found.hand_value, found.auto_value, noise.hand_value, noise.auto_value), (found.hand, found.auto, noise.hand, noise.auto)]
         if not all(norm(difference(h, a)) <= norm(n) + norm(m) for fours in pairs for h, a, n, m in zip(*fours)):
             self.notes.append(
-                "beside the point, or where no cotangent arrives, the two paths disagree, though no rule is to blame: a choice among equals?"
+                "beside the point, or where no cotangent arrives, the two paths disagree, "
+                "though no rule is to blame: a choice among equals?"
             )
         return []
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..engine import RULES
-from ..program import jaxprs
+from ..program import jaxprs, tracing
 from ..program.jaxprs import Literal, Program
 from ..program.straight import inlined
 from .exposed import exposed
@@ -20,7 +20,7 @@ class Traced:
 
     def __init__(self, f: Callable, leaves: Sequence[Any]):
         self.leaves, self.settings = list(leaves), jaxprs.Settings.now()
-        prog, consts = jaxprs.trace_values(f, *leaves)
+        prog, consts = tracing.traced(f, *leaves)
         prog = jaxprs.dce(inlined(prog, is_op))
         n = len(consts)
         on = {v for v in prog.invars[n:]}

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.ad_checkpoint import checkpoint_name
 
-from ..program import jaxprs
+from ..program import jaxprs, tracing
 from ..program.modules import owners
 from .errors import GradientError
 from .hooks import Finding, Hook, borrowing, hooked
@@ -52,12 +52,12 @@ class _Flat:
 
         self.differentiated = [leaf for leaf, d in zip(leaves, on) if d]
         try:
-            self.program, self.consts = jaxprs.trace_values(flat, *self.differentiated)
-        except jaxprs.NEEDS_VALUES as error:
+            self.program, self.consts = tracing.traced(flat, *self.differentiated)
+        except tracing.NEEDS_VALUES as error:
             error.add_note(
-                "bpjax: Python cannot branch on, convert or index by a value that is being traced: one that depends on a differentiated "
-                "input, or comes from a jit, scan or vmap around. The backward is written from the traced equations. Use jnp.where or "
-                "lax.cond, or bpjax.grad(..., argnums=...) without that input."
+                "bpjax: Python cannot branch on, convert or index by a value that jit, scan or vmap trace, nor make a float, a complex "
+                "number or a NumPy array of one that depends on a differentiated input (jax.grad neither). Use jnp.where or lax.cond; "
+                "lax.stop_gradient gives a value that Python may have whole."
             )
             raise
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from .. import engine
 from ..engine import Hook, Rule, Wrapped, hooked, run, sweep
-from ..program import jaxprs
+from ..program import jaxprs, tracing
 from ..program.jaxprs import Literal, Program
 from ..program.modules import Modules, leaf_name, owner_of, owners
 from ..program.straight import inlined
@@ -156,7 +156,7 @@ class _Traced:
             return engine.value_and_aux_of(out)[0] if has_aux else out
 
         self.scalar = scalar
-        self.program, self.consts = jaxprs.trace(lambda *leaves: scalar(leaves), *self.parameters)
+        self.program, self.consts = tracing.traced(lambda *leaves: jax.tree.leaves(scalar(leaves)), *self.parameters)
         if len(self.program.outvars) != 1 or self.program.outvars[0].aval.shape:
             shapes = [v.aval.shape for v in self.program.outvars]
             raise TypeError(f"cost: expected a scalar loss, but the function returned {shapes}: reduce it by .sum() or .mean()")
@@ -198,7 +198,7 @@ class _Traced:
 
     def _kept(self, forward: Callable) -> dict[str, int]:
         """Of a function from parameters to a pytree that a backward pass needs: bytes by module, each array once."""
-        traced, _ = jaxprs.trace(lambda *leaves: jax.tree.leaves(forward(*leaves)), *self.parameters)
+        traced, _ = tracing.traced(lambda *leaves: jax.tree.leaves(forward(*leaves)), *self.parameters)
         traced = inlined(traced)
         modules = self._modules(traced)
         kept = {v for v in traced.outvars if not isinstance(v, Literal) and v not in traced.invars and modules.values[v].kind != "neutral"}

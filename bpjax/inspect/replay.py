@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import engine
 from ..engine import Hook, Record, hooked, run, sweep
-from ..program import jaxprs
+from ..program import jaxprs, tracing
 from ..program.jaxprs import Literal
 from ..program.modules import Modules, key_name, leaf_name, owner_of, owners
 from ..program.unrolled import unrolled
@@ -55,7 +55,7 @@ class Replay:
             return jax.tree.leaves(engine.value_and_aux_of(out)[0] if has_aux else out)
 
         leaves = list(self.parameters.values())
-        prog, consts = jaxprs.trace(plain, *leaves)
+        prog, consts = tracing.traced(plain, *leaves)
         self.inputs = [*consts, *leaves]
         line = unrolled(jaxprs.dce(prog), self.inputs)
         self.program, self.values, self.steps = line

@@ -77,24 +77,6 @@ def trace(f: Callable, *args) -> tuple[Program, list]:
     return program(jax.make_jaxpr(f)(*args))
 
 
-def trace_values(f: Callable, *args) -> tuple[Program, list]:
-    """The same of a function whose Python may ask for values that depend on no argument: they are then computed while it is traced."""
-    try:
-        return trace(f, *args)
-    except NEEDS_VALUES:
-        with jax.ensure_compile_time_eval():
-            return trace(f, *args)
-
-
-NEEDS_VALUES = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerBoolConversionError,
-    jax.errors.TracerIntegerConversionError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.NonConcreteBooleanIndexError,
-)
-
-
 def as_jaxpr(prog: Program, name: str):
     """The program as a closed jaxpr without constants."""
     return like(_EMPTY, prog, debug_info=core.DebugInfo("bpjax", name, None, None), effects=_effects(prog))
