@@ -97,10 +97,7 @@ class _While(Missing):
         )
 
     def active_outputs(self, eqn, active):
-        params = eqn.params
-        body = jaxprs.with_constants(*jaxprs.program(params["body_jaxpr"]))
-        start = params["cond_nconsts"]
-        consts, carry = list(active[start : start + params["body_nconsts"]]), list(active[start + params["body_nconsts"] :])
+        _, body, _, consts, carry = jaxprs.while_parts(eqn, active)
         return carry_activity(body, consts, carry, [])[0]
 
 

@@ -148,8 +148,8 @@ def rule_of(eqn, active: Sequence[bool] | None = None) -> Rule:
         rule = RULES.get(name) or Missing(name)
     if not rule.is_inlined and any(jaxprs.is_ref(v.aval) for v in eqn.invars):
         raise NoRuleError(
-            f"no gradient flows through a mutable reference ('{name}'{place_of(eqn)}). "
-            "Keep the value in a scan's carry instead of a jax.new_ref, or write lax.stop_gradient of it there."
+            f"no gradient flows through a mutable reference from outside the function, or inside a shard_map or a custom rule "
+            f"('{name}'{place_of(eqn)}). Make it in the function by jax.new_ref, or write lax.stop_gradient of the value there."
         )
     for hook in hooks():
         rule = hook.replace(eqn, rule)

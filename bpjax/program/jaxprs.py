@@ -311,6 +311,25 @@ def cond_branches(eqn) -> list[Program]:
     return [with_constants(*program(branch)) for branch in eqn.params["branches"]]
 
 
+def while_parts(eqn, values: Sequence[Any]) -> tuple[Program, Program, list, list, list]:
+    """Condition and body of a `while`; of these inputs, the constants of each, and the carry."""
+    condition, body = (with_constants(*program(eqn.params[name])) for name in ("cond_jaxpr", "body_jaxpr"))
+    n = eqn.params["cond_nconsts"]
+    m = n + eqn.params["body_nconsts"]
+    return condition, body, list(values[:n]), list(values[n:m]), list(values[m:])
+
+
+def indexers(eqn, values: Sequence[Any]) -> list[list] | None:
+    """Where an equation on a reference reads or writes, the outermost first: an integer array, or (start, size, stride), for each axis.
+
+    None where it does more than index. `values`: those of its last inputs.
+    """
+    found = jax.tree.unflatten(eqn.params["tree"], values)
+    if not all(hasattr(indexer, "indices") and not indexer.is_dynamic_size for indexer in found):
+        return None
+    return [[(i.start, i.size, i.stride) if hasattr(i, "stride") else i for i in indexer.indices] for indexer in found]
+
+
 def with_constants(prog: Program, constants: Sequence[Any]) -> Program:
     """The program with its leading inputs replaced by these constants, as literals."""
     if not constants:

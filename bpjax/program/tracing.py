@@ -10,6 +10,7 @@ from jax.extend import core, linear_util
 
 from . import jaxprs
 from .jaxprs import Program
+from .references import as_values
 
 NEEDS_VALUES = (
     jax.errors.ConcretizationTypeError,
@@ -23,9 +24,9 @@ NEEDS_VALUES = (
 def traced(f: Callable, *args) -> tuple[Program, list]:
     """The equations of a user's `f`, from flat arrays to a flat list of them, and the constants that come first."""
     try:
-        return jaxprs.trace(f, *args)
+        return as_values(*jaxprs.trace(f, *args))
     except NEEDS_VALUES:
-        return _with_values(f, args)
+        return as_values(*_with_values(f, args))
 
 
 def _with_values(f: Callable, args: Sequence[Any]) -> tuple[Program, list]:

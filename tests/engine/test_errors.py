@@ -74,25 +74,6 @@ def test_needs_that_do_not_fit(needs, backward, message, monkeypatch):
         bpjax.grad(jnp.sinh)(1.0)
 
 
-def test_a_mutable_reference_on_the_path():
-    def f(x):
-        ref = jax.new_ref(jnp.zeros(3))
-        ref[...] = x
-        return jnp.sum(ref[...] ** 2)
-
-    with pytest.raises(bpjax.NoRuleError, match="mutable reference.*test_errors.py"):
-        bpjax.grad(f)(x)
-
-
-def test_a_mutable_reference_off_the_path():
-    def f(x):
-        ref = jax.new_ref(jnp.zeros(3))
-        ref[...] = jax.lax.stop_gradient(x)
-        return jnp.sum(ref[...] * x)
-
-    assert bpjax.grad(f)(x).tolist() == x.tolist()
-
-
 def test_while_on_the_path():
     with pytest.raises(bpjax.NoRuleError, match="'while'.*test_errors.py.*lax.scan"):
         bpjax.grad(lambda x: lax.while_loop(lambda c: c < 10, lambda c: c * 2, x))(1.0)
