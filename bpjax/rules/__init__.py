@@ -1,3 +1,3 @@
 """The backward of JAX's primitives, one file for each kind. Importing this fills the engine's table."""
 
-from . import arithmetic, collectives, complex, decompositions, indexing, linear_algebra, reduction, shape, windows  # noqa: F401
+from . import arithmetic, collectives, complex, decompositions, indexing, linear_algebra, reduction, shape, sparse, windows  # noqa: F401

@@ -9,28 +9,36 @@ from ..program import jaxprs
 @rule("dot_general", needs=["x1", "x0"])
 def _(eq, dy):
     """For each operand: contract dy with the other one over the other's free dimensions, and put the axes back in order."""
-    (contract0, contract1), (batch0, batch1) = eq["dimension_numbers"]
-    n_batch = len(batch0)
-    a, b = eq.in_avals
 
-    def pulled(mine, other, contract, other_contract, batch, other_batch, first):
-        free = [i for i in range(mine.ndim) if i not in contract and i not in batch]
-        other_free = [i for i in range(len(other.shape)) if i not in other_contract and i not in other_batch]
-        start = n_batch + (len(free) if first else 0)
-        dy_contract = tuple(range(start, start + len(other_free)))
-        numbers = ((dy_contract, tuple(other_free)), (tuple(range(n_batch)), tuple(other_batch)))
-        # the result's axes: batch, my free axes, then the contracted ones in the other operand's order
-        precision, kind = _turned(eq["precision"], first), eq["preferred_element_type"]
-        order = [*batch, *free, *(c for _, c in sorted(zip(other_contract, contract)))]
+    def pulled(mine, other, is_first):
+        numbers, order = transposed_product(eq["dimension_numbers"], mine.ndim, other.ndim, is_first)
+        precision, kind = _turned(eq["precision"], is_first), eq["preferred_element_type"]
         layout = jaxprs.explicit_sharding(mine, order)
         d = lax.dot_general(dy, other, numbers, precision=precision, preferred_element_type=kind, out_sharding=layout)
-        d = lax.transpose(d, tuple(order.index(i) for i in range(mine.ndim)))
-        return lax.convert_element_type(d, mine.dtype)
+        return lax.convert_element_type(in_order(d, order), mine.dtype)
 
-    return (
-        lambda: pulled(a, eq.x[1], contract0, contract1, batch0, batch1, True),
-        lambda: pulled(b, eq.x[0], contract1, contract0, batch1, batch0, False),
-    )
+    a, b = eq.in_avals
+    return lambda: pulled(a, eq.x[1], True), lambda: pulled(b, eq.x[0], False)
+
+
+def transposed_product(numbers, rank: int, other_rank: int, is_first: bool) -> tuple[tuple, list[int]]:
+    """The product of dy and the other operand that is the cotangent of this one, the first or the second of a `dot_general`.
+
+    Its dimension numbers, and of which axis of the operand each of its axes is: batch, free ones, then the contracted ones in the other's
+    order.
+    """
+    (contract, other_contract), (batch, other_batch) = numbers if is_first else (pair[::-1] for pair in numbers)
+    free = [i for i in range(rank) if i not in contract and i not in batch]
+    other_free = [i for i in range(other_rank) if i not in other_contract and i not in other_batch]
+    start = len(batch) + (len(free) if is_first else 0)
+    dy_contract = tuple(range(start, start + len(other_free)))
+    order = [*batch, *free, *(c for _, c in sorted(zip(other_contract, contract)))]
+    return ((dy_contract, tuple(other_free)), (tuple(range(len(batch))), tuple(other_batch))), order
+
+
+def in_order(x, order: list[int]):
+    """The array whose axes are these, each at its place."""
+    return lax.transpose(x, tuple(order.index(i) for i in range(len(order))))
 
 
 def _turned(precision, first):
@@ -59,14 +67,14 @@ def _(eq, dy):
         dims = lax.RaggedDotDimensionNumbers(pairs, [n + free.index(ragged[0])], group)
         d = lax.ragged_dot_general(dy, matrices, sizes, dims, **kind)
         order = [*batch, *free, *(c for _, c in sorted(zip(other_contract, contract)))]
-        return lax.convert_element_type(lax.transpose(d, tuple(order.index(i) for i in range(a.ndim))), a.dtype)
+        return lax.convert_element_type(in_order(d, order), a.dtype)
 
     def to_matrices():
         pairs = ((tuple(free), tuple(range(n, m))), (tuple(batch), tuple(range(n))))
         dims = lax.RaggedDotDimensionNumbers(pairs, ragged, [])
         d = lax.ragged_dot_general(rows, dy, sizes, dims, **kind)
         order = [*group, *other_batch, *(c for _, c in sorted(zip(contract, other_contract))), *other_free]
-        return lax.convert_element_type(lax.transpose(d, tuple(order.index(i) for i in range(b.ndim))), b.dtype)
+        return lax.convert_element_type(in_order(d, order), b.dtype)
 
     return to_rows, to_matrices, None
 
