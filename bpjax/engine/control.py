@@ -1,5 +1,7 @@
 """Equations that hold equations: jit, scan, cond, checkpoint, and the rules that users gave JAX."""
 
+import contextlib
+import contextvars
 from collections.abc import Sequence
 from typing import Any
 
@@ -301,10 +303,29 @@ class _CustomVjp(Rule):
         return jaxprs.custom_vjp_parts(record.eqn).backward(record.saved, dys)
 
 
+_among_tangents = contextvars.ContextVar("among tangents", default=False)
+
+
+@contextlib.contextmanager
+def _of_tangents():
+    token = _among_tangents.set(True)
+    try:
+        yield
+    finally:
+        _among_tangents.reset(token)
+
+
 class _CustomJvp(Rule):
-    """The user's jvp rule is run, and its tangent half, which is linear, swept with our rules."""
+    """The user's jvp rule is run, and its tangent half, which is linear, swept with our rules.
+
+    A function that such a rule applies to its tangents, itself perhaps, is its own derivative there: only its formula is swept.
+    """
 
     name = "custom_jvp_call"
+
+    @property
+    def is_inlined(self):  # pyright: ignore[reportIncompatibleVariableOverride]  (of other rules it is a constant)
+        return _among_tangents.get()
 
     def forward(self, eqn, values, active):
         n_consts = eqn.params["num_consts"]
@@ -315,7 +336,8 @@ class _CustomJvp(Rule):
         tangent_vars = program.invars[len(consts) + len(primals) :]
         tangents = [jaxprs.zeros(v.aval) for v in tangent_vars]
         on = [False] * (len(consts) + len(primals)) + [primals_active[i] for i in with_tangent]
-        outputs, tape = run(program, [*consts, *primals, *tangents], on)
+        with _of_tangents():
+            outputs, tape = run(program, [*consts, *primals, *tangents], on)
         n_out = len(eqn.outvars)
         index = {i: len(program.invars) - len(tangents) + k for k, i in enumerate(with_tangent)}
         return outputs[:n_out], Saved(tape, Static(has_tangent=has_tangent, index=index))
@@ -323,7 +345,8 @@ class _CustomJvp(Rule):
     def backward(self, record, dys):
         saved = record.saved.static
         d_tangents = [dy for dy, on in zip(dys, saved.has_tangent) if on]
-        d_in = sweep(record.saved.arrays, [None] * len(dys) + d_tangents)
+        with _of_tangents():  # a checkpoint is run again here
+            d_in = sweep(record.saved.arrays, [None] * len(dys) + d_tangents)
         n_consts = record.eqn.params["num_consts"]
         n = len(record.eqn.invars) - n_consts
         return [None] * n_consts + [d_in[saved.index[i]] if i in saved.index else None for i in range(n)]
