@@ -217,9 +217,28 @@ class OpCall(Written):
         self._formulas = Bounded(SHAPES)
 
     def __call__(self, leaves):
-        key = tuple(map(jax.typeof, leaves)), jaxprs.trace_context()
-        call, out_tree = self._formulas.get(key, lambda: self._formula(key[0]), lambda made: made[0].is_closed)
+        avals = tuple(map(jax.typeof, leaves))
+        if any(map(jaxprs.is_laid_out, avals)):
+            return jaxprs.without_layouts(lambda *leaves: self(leaves), self._layouts(avals))(*leaves)
+        call, out_tree = self._traced_formula(avals)
         return jax.tree.unflatten(out_tree, call(*leaves))
+
+    def _traced_formula(self, avals) -> tuple[Call, Any]:
+        key = avals, jaxprs.trace_context()
+        return self._formulas.get(key, lambda: self._formula(avals), lambda made: made[0].is_closed)
+
+    def _layouts(self, avals) -> Any:
+        """How the outputs lie on an explicit mesh: as the types of the formula have it.
+
+        Where those do not say, along its first axes as the first argument, as far as they have the same sizes.
+        """
+        try:
+            call, out_tree = self._traced_formula(avals)
+            return jax.tree.unflatten(out_tree, [a.sharding for a in call.types(avals)])
+        except Exception:  # whatever else is wrong with it is raised again
+            first, avals = next(filter(jaxprs.is_laid_out, avals)), tuple(map(jaxprs.replicated, avals))
+            call, out_tree = self._traced_formula(avals)
+            return jax.tree.unflatten(out_tree, [jaxprs.laid_out_as(first, a.shape) for a in call.types(avals)])
 
     def arguments(self, leaves) -> dict:
         """The op's arguments by name."""

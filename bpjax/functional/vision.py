@@ -4,11 +4,13 @@ import itertools
 import math
 import numbers
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from ..engine import op
+from ..program import jaxprs
 from ._shared.checks import at_least_float32, floating, one_dtype, refuse, wide
 from ._shared.sizes import is_whole
 
@@ -29,8 +31,8 @@ def pixel_shuffle(input, upscale_factor):
     refuse("pixel_shuffle", input.shape[-3] % (r * r) and f"{r}² must divide the channels of {input.shape}")
     *leading, C, H, W = input.shape
     n = len(leading)
-    x = input.reshape(*leading, C // (r * r), r, r, H, W)
-    return x.transpose(*range(n + 1), n + 3, n + 1, n + 4, n + 2).reshape(*leading, C // (r * r), H * r, W * r)
+    x = _reshaped(input, (*leading, C // (r * r), r, r, H, W))
+    return _reshaped(x.transpose(*range(n + 1), n + 3, n + 1, n + 4, n + 2), (*leading, C // (r * r), H * r, W * r))
 
 
 def pixel_unshuffle(input, downscale_factor):
@@ -49,8 +51,14 @@ def pixel_unshuffle(input, downscale_factor):
     refuse("pixel_unshuffle", any(n % r for n in input.shape[-2:]) and f"{r} must divide height and width of {input.shape}")
     *leading, C, H, W = input.shape
     n = len(leading)
-    x = input.reshape(*leading, C, H // r, r, W // r, r)
-    return x.transpose(*range(n + 1), n + 2, n + 4, n + 1, n + 3).reshape(*leading, C * r * r, H // r, W // r)
+    x = _reshaped(input, (*leading, C, H // r, r, W // r, r))
+    return _reshaped(x.transpose(*range(n + 1), n + 2, n + 4, n + 1, n + 3), (*leading, C * r * r, H // r, W // r))
+
+
+def _reshaped(x, shape):
+    """On an explicit mesh the first axes, which stay, stay where they lie."""
+    aval = jax.typeof(x)
+    return jnp.reshape(x, shape, out_sharding=jaxprs.laid_out_as(aval, shape) if jaxprs.is_laid_out(aval) else None)
 
 
 def channel_shuffle(input, groups):

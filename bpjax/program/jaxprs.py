@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import inspect
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jax.core import Tracer
 from jax.extend import core, linear_util
+from jax.sharding import NamedSharding, PartitionSpec
 
 from .places import has_64_bits, standing_at, x64_is_on
 
@@ -206,13 +208,31 @@ def explicit_sharding(aval, order: Sequence[int] | None = None) -> Any:
     sharding = getattr(aval, "sharding", None)
     if sharding is None or sharding.mesh.empty or not sharding.mesh.are_all_axes_explicit:
         return None
-    return sharding if order is None else sharding.update(spec=jax.sharding.PartitionSpec(*(sharding.spec[i] for i in order)))
+    return sharding if order is None else sharding.update(spec=PartitionSpec(*(sharding.spec[i] for i in order)))
 
 
 def is_laid_out(aval) -> bool:
     """Whether its type says that it is split over the devices of an explicit mesh."""
     sharding = explicit_sharding(aval)
     return sharding is not None and any(part is not None for part in sharding.spec)
+
+
+def replicated(aval) -> Any:
+    """The type of the same array on every device."""
+    return aval.update(sharding=aval.sharding.update(spec=PartitionSpec(*[None] * aval.ndim)))
+
+
+def laid_out_as(aval, shape: Sequence[int]) -> Any:
+    """The sharding of an array of this shape whose first axes lie as those of another do, as far as they have the same sizes."""
+    alike = itertools.takewhile(lambda sizes: sizes[0] == sizes[1], zip(shape, aval.shape))
+    spec = [part for part, _ in zip(aval.sharding.spec, alike)]
+    return aval.sharding.update(spec=PartitionSpec(*spec, *[None] * (len(shape) - len(spec))))
+
+
+def without_layouts(f: Callable, layouts: Any) -> Callable:
+    """`f` on an explicit mesh, its insides laid out by the compiler, as without one, and its outputs like this."""
+    mesh = jax.tree.leaves(layouts)[0].mesh
+    return jax.sharding.auto_axes(f, axes=mesh.axis_names, out_sharding=layouts)
 
 
 def barrier(arrays: Any) -> Any:
@@ -230,16 +250,25 @@ def barrier(arrays: Any) -> Any:
 def typed(x, aval) -> Any:
     """A cotangent with the type of its value on the mesh around: varying over the same axes of it, and with the same sharding."""
     sharding = getattr(aval, "sharding", None)
-    if sharding is None or sharding.mesh.empty or x.dtype == jax.dtypes.float0:
+    if sharding is None or x.dtype == jax.dtypes.float0:
         return x
+    if sharding.mesh.empty:  # a value from outside; its cotangent may come from where the compiler lays out
+        mesh, around = jax.typeof(x).sharding.mesh, jax.sharding.get_abstract_mesh()
+        return x if mesh.empty or around.empty or mesh == around else _resharded(x, NamedSharding(around, PartitionSpec(*[None] * x.ndim)))
     have, wanted = varying(x), varying(aval)
     if extra := tuple(sorted(have - wanted, key=str)):
         x = lax.psum(x, extra)
     if missing := tuple(sorted(wanted - have, key=str)):
         x = lax.pcast(x, missing, to="varying")
-    if explicit_sharding(aval) is not None and jax.typeof(x).sharding.spec != sharding.spec:
-        x = jax.sharding.reshard(x, sharding)
+    lies = jax.typeof(x).sharding
+    if lies.mesh != sharding.mesh or (explicit_sharding(aval) is not None and lies.spec != sharding.spec):
+        x = _resharded(x, sharding)
     return x
+
+
+def _resharded(x, sharding) -> Any:
+    with jax.sharding.use_abstract_mesh(sharding.mesh):
+        return jax.sharding.reshard(x, sharding)
 
 
 def is_traced(x) -> bool:

@@ -12,8 +12,8 @@ CALLS = ("jit", "pjit", "closed_call", "core_call", "call", "op")
 def called(eqn, active: Sequence[bool] | None = None) -> Program | None:
     """The program that a call only stands for; None for all other equations, and for an op whose written backward is used there.
 
-    `active`: which inputs are differentiated; left out, all that can be. On an explicit mesh it is the formula that is used: every step of
-    it has a layout by its type, while an op's own halves would have to say theirs.
+    `active`: which inputs are differentiated; left out, all that can be. Mapped on an explicit mesh it is the formula that is used: every
+    step of it has a layout by its type, while an op's own halves would have to say theirs.
     """
     if eqn.primitive.name not in CALLS:
         return None

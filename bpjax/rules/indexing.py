@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..engine import NoRuleError, rule
+from ..program import jaxprs
 
 
 def _adding(eq):
@@ -41,9 +42,7 @@ def _window(eq):
 
 @rule("gather", needs="x1")
 def _(eq, dy):
-    aval = eq.in_avals[0]
-    d = lax.scatter_add(jnp.zeros(aval.shape, aval.dtype), eq.x[1], dy, _adding(eq), **_options(eq))
-    return d, None
+    return lax.scatter_add(jaxprs.zeros(eq.in_avals[0]), eq.x[1], dy, _adding(eq), **_options(eq)), None
 
 
 def _options(eq):

@@ -4,6 +4,7 @@ A test process has one device, and how many there are is fixed when JAX wakes: s
 """
 
 import json
+import pathlib
 import sys
 
 import jax
@@ -129,6 +130,60 @@ LAID_OUT = {
 }
 
 
+TIME_FIRST = {"RNN", "LSTM", "GRU", "rnn_tanh", "rnn_relu", "lstm", "gru", "MultiheadAttention", "multi_head_attention_forward"}
+TIME_FIRST |= {"TransformerEncoderLayer", "TransformerDecoderLayer", "TransformerEncoder", "TransformerDecoder", "Transformer"}
+NOT_LAID_OUT = {  # cases of another batch cannot be made
+    "affine_grid": "the batch is in the size that it is given",
+    **dict.fromkeys(["CTCLoss", "ctc_loss"], "its lengths are a list"),
+    "pad": "the case adds rows to the batch",
+    **dict.fromkeys(["FractionalMaxPool2d", "FractionalMaxPool3d"], "its draws are of that batch"),
+    **dict.fromkeys(["fractional_max_pool2d_with_indices", "fractional_max_pool3d_with_indices"], "its draws are of that batch"),
+}
+
+
+def layers():
+    """Each layer of `nn` and each function of `F`, its batch split over an explicit mesh: a loss, and its arguments."""
+    here = pathlib.Path(__file__).parents[1]
+    sys.path[:0] = [str(here), str(here / "nn"), str(here / "functional")]
+    from module_cases import CASES
+    from module_cases.table import BPJAX, differentiated, random_like
+
+    first = {case.name: case for case in reversed(CASES) if case.name not in NOT_LAID_OUT}
+    for name, case in first.items():
+        axis = 1 if name in TIME_FIRST else 0
+        if np.ndim(case.inputs[0]) <= axis:  # no batch
+            continue
+        batch = np.shape(case.inputs[0])[axis]
+
+        def placed(a):
+            """Eightfold along the batch, and split along it."""
+            if not isinstance(a, np.ndarray):
+                return a
+            along = next((i for i in (axis, 0) if a.shape[i : i + 1] == (batch,)), None)
+            if along is None:
+                return jax.device_put(a, NamedSharding(EXPLICIT, P()))
+            return jax.device_put(np.concatenate([a] * 8, along), NamedSharding(EXPLICIT, P(*[None] * along, "i")))
+
+        inputs, more = list(map(placed, case.inputs)), {key: placed(value) for key, value in case.kwargs.items()}
+        built, where = case.make(BPJAX), differentiated(case)
+        params, buffers, options = {}, {}, {}
+        if isinstance(built, bpjax.nn.Module):
+            types = [a if a is None else jax.ShapeDtypeStruct(a.shape, a.dtype) for a in inputs]
+            start = lambda: (built.init(jax.random.key(0), *types), built.init_buffers())
+            params, buffers = start() if case.keep else random_like(jax.eval_shape(start))
+            options = {"buffers": buffers, "train": case.modes[-1] == "train"}
+            options |= {"rng": jax.random.key(7)} if options["train"] else {}
+
+        def loss(params, floating):
+            given = list(inputs)
+            for i, a in zip(where, floating):
+                given[i] = a
+            out = built.apply(params, *given, **more, **options)[0] if options else built(*given, **more)
+            return sum(jnp.sum(jnp.sin(y)) for y in jax.tree.leaves(out) if jnp.issubdtype(y.dtype, jnp.floating))
+
+        yield case.id, loss, (params, [inputs[i] for i in where])
+
+
 def compared(name, hand, auto):
     pairs = list(zip(jax.tree.leaves(hand), jax.tree.leaves(auto), strict=True))
     scale = max(float(jnp.max(jnp.abs(a))) for _, a in pairs)
@@ -164,6 +219,11 @@ def main(kind):
         compared("grad under pmap", under_pmap(bpjax.grad), under_pmap(jax.grad))
         for name, f in AROUND.items():
             vjps(name, f, (jnp.asarray(x),))
+    elif kind == "layers":
+        with jax.set_mesh(EXPLICIT):
+            for name, loss, args in layers():
+                gradients = lambda grad: jax.jit(grad(loss, (0, 1)))(*args)
+                compared(name, gradients(bpjax.grad), gradients(jax.grad))
     else:
         with jax.set_mesh(EXPLICIT):
             args = (jax.device_put(w, NamedSharding(EXPLICIT, P())), jax.device_put(x, NamedSharding(EXPLICIT, P("i"))))

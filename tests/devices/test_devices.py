@@ -8,10 +8,10 @@ import sys
 import pytest
 
 PROGRAMS = pathlib.Path(__file__).with_name("programs.py")
-AT_LEAST = {"checked": 40, "unchecked": 40, "around": 11, "explicit": 30}  # rows: so that none is left out in silence
+AT_LEAST = {"checked": 40, "unchecked": 40, "around": 11, "explicit": 30, "layers": 185}  # rows: so that none is left out in silence
 
 
-@pytest.mark.parametrize("kind", AT_LEAST)
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.slow if k == "layers" else ()) for k in AT_LEAST])
 def test_on_eight_devices(kind):
     done = subprocess.run([sys.executable, "-W", "error::UserWarning", PROGRAMS, kind], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]

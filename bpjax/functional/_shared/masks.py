@@ -27,7 +27,8 @@ def pack(values, bits=1):
         values = values.reshape(-1)
         values = jnp.pad(values, (0, -len(values) % each))
     values = values.reshape(*values.shape[:-1], values.shape[-1] // each, each).astype(jnp.uint8)
-    return lax.reduce(values << _places(bits), np.uint8(0), lax.bitwise_or, (values.ndim - 1,))  # jnp.packbits has 4 bytes for each
+    # their sum: jnp.packbits has 4 bytes for each, and XLA:CPU has no `or` over several devices
+    return lax.reduce_sum(values << _places(bits), (values.ndim - 1,))
 
 
 def unpack(packed, shape, bits=1):
