@@ -676,4 +676,5 @@ SLOW = """numpy.intersect1d numpy.linalg.pinv numpy.nanquantile numpy.poly numpy
     scipy.linalg.expm_frechet scipy.linalg.rsf2csf scipy.spatial.transform.Rotation scipy.spatial.transform.Slerp scipy.special.hyp2f1
     scipy.stats.beta.logpdf scipy.stats.beta.pdf scipy.stats.betabinom.logpmf scipy.stats.betabinom.pmf scipy.stats.chi2.logcdf
     scipy.stats.chi2.logsf scipy.stats.chi2.sf scipy.stats.gamma.logcdf scipy.stats.gamma.logsf scipy.stats.gaussian_kde
-    scipy.stats.gennorm.cdf scipy.stats.truncnorm.cdf scipy.stats.truncnorm.logcdf scipy.stats.truncnorm.logsf scipy.stats.truncnorm.sf""".split()
+    scipy.stats.gennorm.cdf scipy.stats.truncnorm.cdf scipy.stats.truncnorm.logcdf scipy.stats.truncnorm.logsf
+    scipy.stats.truncnorm.sf""".split()
