@@ -352,7 +352,7 @@ class _CustomJvp(Rule):
         return [None] * n_consts + [d_in[saved.index[i]] if i in saved.index else None for i in range(n)]
 
 
-for _name in ("jit", "pjit", "closed_call", "core_call", "call"):
+for _name in ("jit", "pjit", "closed_call", "core_call", "call", "eval_jaxpr"):
     RULES[_name] = Inlined(_name)
 for _rule, _names in (
     (_Scan(), ["scan"]),

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import jax
+
 from ..program import jaxprs
 from .control import carry_activity
 from .errors import NoRuleError
@@ -101,6 +103,61 @@ class _While(Missing):
         return carry_activity(body, consts, carry, [])[0]
 
 
+class _Root(Rule):
+    """f(p, x) = 0 (`lax.custom_root` of newer versions): db solves the transposed tangent system, as its writer does it, and p gets the
+    cotangent -db of f."""
+
+    name = "CustomRoot"
+
+    def active_outputs(self, eqn, active):
+        """The root moves with what f is made of; what the solver tells besides, with nothing."""
+        _, guess, f_consts, _ = _arguments(eqn, active)
+        return [any(jax.tree.leaves(f_consts)) and i < len(jax.tree.leaves(guess)) for i in range(len(eqn.outvars))]
+
+    def forward(self, eqn, values, active):
+        outputs = jaxprs.evaluate(eqn, values)
+        _, guess, f_consts, tangent_consts = _arguments(eqn, values)
+        leaves, tree = jax.tree.flatten(guess)
+        return outputs, (f_consts, tangent_consts, jax.tree.unflatten(tree, outputs[: len(leaves)]))
+
+    def backward(self, record, dys):
+        root = record.eqn.params["_prim"]
+        p, tangent_consts, x = record.saved
+        parts = [jax.tree.leaves(part) for part in _arguments(record.eqn, record.active)]
+        db = _pulled(lambda b: root.tangent_solve(tangent_consts, x, b), x, dys[: len(parts[1])])
+        dp = _pulled(lambda p: root.f(p, x), p, [None if d is None else -d for d in db], parts[2])
+        return [*[None] * len(parts[0] + parts[1]), *dp, *[None] * len(parts[3])]
+
+
+def _arguments(eqn, leaves):
+    """One for each input of a root's equation, as its arguments: solver's constants, guess, those of f, those of the tangent's solver."""
+    return jax.tree.unflatten(eqn.params["_prim"].in_tree, list(leaves))
+
+
+def _pulled(f, at, dys, active=None):
+    """The cotangents of the leaves of f's argument."""
+    leaves, tree = jax.tree.flatten(at)
+    program, consts = jaxprs.trace(lambda *leaves: f(jax.tree.unflatten(tree, leaves)), *leaves)
+    _, tape = run(program, [*consts, *leaves], [*[False] * len(consts), *(active or [True] * len(leaves))])
+    return sweep(tape, dys)[len(consts) :]
+
+
+class _TangentMap(Rule):
+    """The linear map of which a root's tangent system is made: swept as what JAX puts in its place."""
+
+    name = "_RootLinearMap"
+
+    def forward(self, eqn, values, active):
+        expand = lambda *leaves: eqn.params["_prim"].expand(*_arguments(eqn, leaves))
+        program, consts = jaxprs.trace(expand, *values)
+        return run(program, [*consts, *values], [*[False] * len(consts), *active])
+
+    def backward(self, record, dys):
+        return sweep(record.saved, dys)[-len(record.eqn.invars) :]
+
+
+RULES["CustomRoot"] = _Root()
+RULES["_RootLinearMap"] = _TangentMap()
 RULES["custom_linear_solve"] = _LinearSolve()
 RULES["linear_call"] = _LinearCall()
 RULES["while"] = _While()

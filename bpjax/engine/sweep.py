@@ -141,7 +141,7 @@ _INLINED_OP = Inlined("op")
 
 def rule_of(eqn, active: Sequence[bool] | None = None) -> Rule:
     """The rule of an equation whose active inputs are these; left out, all that can be."""
-    name = eqn.primitive.name
+    name = jaxprs.name_of(eqn)
     if name == "op":
         rule: Rule = eqn.params["call"] if called(eqn, active) is None else _INLINED_OP
     else:

@@ -37,6 +37,11 @@ def program(jaxpr) -> tuple[Program, list]:
     return Program([*inner.constvars, *inner.invars], inner.eqns, inner.outvars), consts
 
 
+def name_of(eqn) -> str:
+    """The name of what an equation does: its primitive's; of those that JAX takes apart before it lowers them, that of their kind."""
+    return type(eqn.params["_prim"]).__name__ if eqn.primitive.name == "call_hi_primitive" else eqn.primitive.name
+
+
 def as_array(x) -> Any:
     """NumPy's array as JAX's, which a traced index may read."""
     if not isinstance(x, np.ndarray | np.generic) or x.dtype == jax.dtypes.float0:

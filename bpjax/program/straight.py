@@ -6,7 +6,7 @@ from typing import Any
 from . import jaxprs
 from .jaxprs import Literal, Program
 
-CALLS = ("jit", "pjit", "closed_call", "core_call", "call", "op")
+CALLS = ("jit", "pjit", "closed_call", "core_call", "call", "eval_jaxpr", "op")
 
 
 def called(eqn, active: Sequence[bool] | None = None) -> Program | None:

@@ -91,6 +91,7 @@ def _share(d, mine, other, wins):
 
 _binary("max", lambda d, a, b, y: _share(d, a, b, greater), lambda d, a, b, y: _share(d, b, a, greater), "x")
 _binary("min", lambda d, a, b, y: _share(d, a, b, less), lambda d, a, b, y: _share(d, b, a, less), "x")
+_binary("nextafter", lambda d, *_: d, lambda d, *_: _c(d, 0), "")
 
 
 @rule("pow", needs=["x0 x1", "x0 y"])
@@ -133,7 +134,7 @@ _unary("sinh", "x", lax.cosh)
 _unary("cosh", "x", lax.sinh)
 _unary("tanh", "y", lambda y: lax.sub(_number(y, 1), lax.mul(y, y)))
 _unary("asinh", "x", lambda x: lax.rsqrt(x * x + 1))
-_unary("acosh", "x", lambda x: lax.rsqrt(x * x - 1))
+_unary("acosh", "x", lambda x: lax.rsqrt(x - 1) * lax.rsqrt(x + 1))  # the root of x² - 1 has the wrong sign left of the imaginary axis
 _unary("atanh", "x", lambda x: 1 / ((1 + x) * (1 - x)))
 _unary("exp", "y", lambda y: y)
 _unary("exp2", "y", lambda y: y * math.log(2))
@@ -161,6 +162,17 @@ def _bessel_i1e_slope(x):
     small = lax.le(lax.abs(x), _c(x, jnp.finfo(x.dtype).eps))
     safe = lax.select(small, _c(x, 1), x)
     return lax.select(small, _c(x, 0.5), lax.bessel_i0e(safe) - lax.bessel_i1e(safe) * (lax.sign(safe) + 1 / safe))
+
+
+@rule("Ldexp", needs="x1")
+def _(eq, dy):
+    return jnp.ldexp(dy, eq.x[1]), None
+
+
+@rule("Frexp", needs="y1")
+def _(eq, dy, _):
+    """The mantissa of x = m 2^e moves with x, and the exponent stays."""
+    return jnp.ldexp(dy, -eq.y[1])
 
 
 @rule("neg")
@@ -298,7 +310,6 @@ def _(eq, dy):
 
 
 no_gradient(
-    "sign",
     "floor",
     "ceil",
     "round",

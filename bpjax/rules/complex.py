@@ -9,7 +9,7 @@ import math
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import rule
+from ..engine import RULES, Wrapped, rule
 
 
 def as_complex(x):
@@ -49,6 +49,25 @@ def _(eq, dy):
 @rule("complex")
 def _(eq, dy):
     return lambda: lax.real(dy), lambda: lax.neg(lax.imag(dy))
+
+
+@rule("sign", needs="x y")
+def _(eq, dy):
+    """y = x / |x| turns with x: y' = i y Im(conj(y) x') / |x|; at 0 it has no direction, and this is 0."""
+    (x,), (y,) = eq.x, eq.y
+    size = lax.abs(x)
+    turned = lax.imag(dy * y) / lax.select(lax.eq(size, lax.full_like(size, 0)), lax.full_like(size, 1), size)
+    return lax.conj(y) * lax.complex(lax.full_like(turned, 0), turned)
+
+
+class _OfComplex(Wrapped):
+    """Of real numbers it is a step."""
+
+    def active_outputs(self, eqn, active):
+        return [jnp.issubdtype(v.aval.dtype, jnp.complexfloating) for v in eqn.outvars]
+
+
+RULES["sign"] = _OfComplex(RULES["sign"])
 
 
 @rule("conj")

@@ -163,7 +163,7 @@ def _(eq, dy, _):
 
 @rule("reduce", needs="x")
 def _(eq, *dys):
-    """Of a function of the user's: the backward of the same reduction written as a tree of pairs."""
+    """Of a function of the user's: the backward of the same reduction written as a tree of pairs, JAX's own, so that ties split alike."""
     n, axes = len(eq.x) // 2, tuple(eq["dimensions"])
     program, consts = jaxprs.program(eq["jaxpr"])
 
@@ -181,9 +181,10 @@ def _(eq, *dys):
 
         while flat[0].shape[0] > 1:
             half = flat[0].shape[0] // 2
-            odd = [lax.slice_in_dim(x, 2 * half, None) for x in flat]
-            flat = combined([lax.slice_in_dim(x, 0, half) for x in flat], [lax.slice_in_dim(x, half, 2 * half) for x in flat])
-            flat = [lax.concatenate([x, o], 0) if o.shape[0] else x for x, o in zip(flat, odd)]
+            second = flat[0].shape[0] - half
+            middle = [lax.slice_in_dim(x, half, second) for x in flat]
+            flat = combined([lax.slice_in_dim(x, 0, half) for x in flat], [lax.slice_in_dim(x, second, None) for x in flat])
+            flat = [lax.concatenate([x, m], 0) if m.shape[0] else x for x, m in zip(flat, middle)]
         whole = [lax.expand_dims(lax.broadcast(f, x.shape[1:]), (0,)) for f, x in zip(first, flat)]
         return [x[0] for x in (combined(whole, flat) if count else whole)]
 

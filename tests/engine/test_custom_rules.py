@@ -105,6 +105,19 @@ def by_parts(x, y):
 
 by_parts.defjvps(lambda t, out, x, y: 2 * t * y, None)
 
+
+def cube_root(a):
+    newton = lambda g, x: lax.fori_loop(0, 20, lambda _, x: x - g(x) / (3 * x**2), x)
+    return lax.custom_root(lambda x: x**3 - a, a, newton, lambda g, y: y / g(jnp.ones_like(y)))
+
+
+def two_roots(a):
+    """Of a triangular system, by its Jacobian; what the solver tells besides has no gradient."""
+    equations = lambda x: {"u": x["u"] - a**2, "v": x["v"] - x["u"] * a}
+    solved = lambda g, y: {"u": y["u"], "v": y["v"] - g({"u": y["u"], "v": 0 * a})["v"]}
+    return lax.custom_root(equations, {"u": a, "v": a}, lambda g, x: ({"u": a**2, "v": a**3}, a.sum()), solved, has_aux=True)
+
+
 PROGRAMS = {
     "a jvp that calls itself on the tangents": lambda x: jnp.sum(product(matrix * x[0], jnp.sin(x)) ** 2),
     "inside a branch": lambda x: jnp.sum(thrice(jnp.sin(x))),
@@ -119,6 +132,9 @@ PROGRAMS = {
     "an argument that is a function": lambda x: jnp.sum(applied(jnp.cos, x)),
     "defjvps": lambda x: jnp.sum(by_parts(x, x)),
     "jax.custom_gradient": lambda x: jnp.sum(jax.custom_gradient(lambda x: (x * x, lambda g: (5 * g * x,)))(x)),
+    "lax.custom_root": lambda x: jnp.sum(jnp.sin(cube_root(x))),
+    "lax.custom_root of a tree, with aux": lambda x: jnp.sum(two_roots(x)[0]["v"] * two_roots(x)[0]["u"]) + two_roots(x)[1],
+    "a derivative of lax.custom_root": lambda x: jnp.sum(jax.jvp(cube_root, (x,), (x,))[1] ** 2),
     "jax.closure_convert": lambda x: (lambda f, more: jnp.sum(f(jnp.sin(x), *more)))(*jax.closure_convert(lambda y: y * x * x, x)),
 }
 
@@ -129,6 +145,11 @@ def test_as_jax_grad(name):
     hand, auto = bpjax.grad(f, missing="error"), jax.grad(f)
     np.testing.assert_allclose(hand(x), auto(x), rtol=1e-6)
     np.testing.assert_allclose(jax.jit(jax.vmap(hand))(jnp.stack([x, 2 * x])), jax.jit(jax.vmap(auto))(jnp.stack([x, 2 * x])), rtol=1e-6)
+
+
+def test_a_second_derivative_of_a_root():
+    hand, auto = (gradient(lambda x, g=gradient: jnp.sum(g(PROGRAMS["lax.custom_root"])(x) ** 2))(x) for gradient in (bpjax.grad, jax.grad))
+    np.testing.assert_allclose(hand, auto, rtol=1e-5)
 
 
 def test_a_rule_of_a_rule():

@@ -178,6 +178,18 @@ def test_the_transpose_of_a_linear_call_comes_with_its_constants():
     assert len(jaxprs.program(transpose)[0].invars) == len(consts) + 2
 
 
+@pytest.mark.skipif(not hasattr(lax, "polynomial"), reason="older versions of JAX have a custom_jvp in its place")
+def test_the_functions_of_a_root_and_how_it_takes_its_arguments():
+    eqn = first("call_hi_primitive", lambda a: lax.custom_root(lambda x: x - a, a, lambda g, x: a, lambda g, y: g(y)), 1.0)
+    root = eqn.params["_prim"]
+    _, guess, f_consts, tangent_consts = types = jax.tree.unflatten(root.in_tree, [v.aval for v in eqn.invars])
+    assert (jaxprs.name_of(eqn), len(types), len(jax.tree.leaves(f_consts))) == ("CustomRoot", 4, 1)
+    assert jax.eval_shape(root.f, f_consts, guess).shape == ()
+    (inner,) = jaxprs.trace(root.tangent_solve, tangent_consts, guess, guess)[0].eqns
+    assert inner.primitive.name == "eval_jaxpr"
+    assert jaxprs.name_of(jaxprs.program(inner.params["call_jaxpr"])[0].eqns[0]) == "_RootLinearMap"
+
+
 def test_the_parameters_that_rules_read_are_found_in_their_source_and_in_that_of_their_helpers():
     read = {("dot_general", "precision"), ("scatter-add", "mode"), ("reduce_window_max", "padding"), ("cummax", "reverse")}
     assert read <= set(OF_RULES)
@@ -220,7 +232,7 @@ def test_a_parameter_that_is_read_besides(primitive, spelled):
 def test_every_parameter_that_is_read_by_name_is_asked_for_here():
     kinds = ("program", "engine", "inspect", "check")
     read = set().union(*(parameters_read(ast.parse(p.read_text()), ("params", "p")) for p in LIBRARY if p.parent.name in kinds))
-    elsewhere = {"call", "subfuns", "out_trees"}  # that of our `op`; those of get_bind_params, which have corners below
+    elsewhere = {"call", "subfuns", "out_trees", "_prim"}  # that of our `op`; those of get_bind_params; of newer versions: all have corners
     assert sorted(read - elsewhere - {name for _, spelled in OTHERS for name in spelled.split(" or ")}) == []
 
 

@@ -14,10 +14,10 @@ REFUSED = {
     "decompositions that JAX does not differentiate either": "hessenberg householder_product schur tridiagonal symmetric_product "
     "geqrf geqp3",
     "another name": "linear_solve",
-    "special functions that JAX does not differentiate either": "igamma_grad_a zeta nextafter random_gamma_grad",
+    "special functions that JAX does not differentiate either": "igamma_grad_a zeta random_gamma_grad",
     "reductions with a function of the user's, by windows": "reduce_window select_and_scatter",
     "references and effects": "get swap addupdate",
-    "JAX's own forms, met inside its autodiff only": "custom_lin add_jaxvals eval_jaxpr",
+    "JAX's own forms, met inside its autodiff only": "custom_lin add_jaxvals",
 }
 
 
@@ -36,6 +36,7 @@ def test_nothing_is_refused_that_has_a_rule():
 def test_every_rule_has_two_cases():
     unseen = {"add_any", "sharding_constraint", "device_put"}  # written by autodiff itself, or about devices: tested on their own
     unseen |= {"all_gather", "all_to_all", "ppermute", "psum", "reduce_scatter", "reshard"}  # in tests/devices
+    unseen |= {"nextafter"}  # JAX differentiates it in newer versions alone: in public_functions
     installed = {p.name for key, p in vars(primitives).items() if key.endswith("_p")}
     ruled = {name for name, rule in RULES.items() if name in installed and isinstance(rule, PrimitiveRule)}
     count = Counter(primitive for primitive, *_ in CASES)
