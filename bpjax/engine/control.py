@@ -21,6 +21,7 @@ class _Checkpoint(Rule):
     """`jax.checkpoint`: keep the inputs and what the policy names, and run again, behind a barrier, on the way back."""
 
     name = "checkpoint"
+    symbolic_zeros = True
 
     def active_outputs(self, eqn, active):
         return active_outputs(inside(eqn), active)
@@ -322,6 +323,7 @@ class _CustomJvp(Rule):
     """
 
     name = "custom_jvp_call"
+    symbolic_zeros = True  # some tangent halves raise where a cotangent comes at all
 
     @property
     def is_inlined(self):  # pyright: ignore[reportIncompatibleVariableOverride]  (of other rules it is a constant)
