@@ -143,7 +143,7 @@ def dense():
 
 
 cubic = lambda ts, xs: dfx.CubicInterpolation(ts, dfx.backward_hermite_coefficients(ts, xs))
-LINEAR = ["linear_solve"]  # lineax's primitive, in Newton's method
+LINEAR = ["linear_solve"]  # lineax's primitive, in the step to the root
 BUFFER = ["maybe_set"]  # Equinox's, which writes a step's result where it is kept
 PROGRAMS = {  # and what has no written rule
     "Euler": (lambda: populations(dfx.Euler(), 40), []),
@@ -156,7 +156,7 @@ PROGRAMS = {  # and what has no written rule
     "Tsit5, few checkpoints": (lambda: populations(dfx.Tsit5(), adjoint=dfx.RecursiveCheckpointAdjoint(checkpoints=4)), []),
     "reversible Heun": (lambda: populations(dfx.ReversibleHeun(), 20), []),
     "Kvaerno5, stiff": (lambda: stiff(dfx.Kvaerno5()), []),
-    "implicit Euler": (lambda: populations(dfx.ImplicitEuler(optx.Newton(1e-10, 1e-10)), 10), LINEAR),
+    "implicit Euler": (lambda: populations(dfx.ImplicitEuler(optx.Newton(1e-10, 1e-10)), 10), []),
     "symplectic Euler": (pendulum, []),
     "a neural ODE": (neural_ode, []),
     "an ensemble": (ensemble, []),
