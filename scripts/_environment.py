@@ -1,6 +1,7 @@
 """The project's own environment: `.venv`, made with the standard library alone, with pinned versions. Imports nothing else.
 
-A second one, `.venv-newest`, holds the newest JAX that the project runs on, in a newer Python: `newest()` starts a script there.
+A second one, `.venv-newest`, holds the newest JAX that the project runs on, in a newer Python: `newest()` starts a script there. With
+`--libraries` the environment is a third one, `.venv-libraries`, so that what they bring is in no other run.
 """
 
 import glob
@@ -14,7 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 IS_NEWEST = os.environ.get("BPJAX_NEWEST") == "1"
-VENV = ROOT / (".venv-newest" if IS_NEWEST else ".venv")
+HAS_LIBRARIES = "--libraries" in sys.argv
+VENV = ROOT / (".venv" + ("-newest" if IS_NEWEST else "") + ("-libraries" if HAS_LIBRARIES else ""))
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 ACCELERATORS = {  # and what each brings at least
     "cuda12": ("jax-cuda12-plugin", "jax-cuda12-pjrt"),
@@ -97,13 +99,12 @@ def _fingerprint(extra):
 
 
 def _constraints():
-    """The pinned versions; those of constraints-newest.txt take the place of others in that environment."""
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    if IS_NEWEST:
-        other = (ROOT / "constraints-newest.txt").read_text().splitlines()
-        names = {line.split("==")[0] for line in other}
-        lines = [line for line in lines if line.split("==")[0] not in names] + other
-    return "\n".join(lines)
+    """The pinned versions; those of a later file take the place of others."""
+    files = ["constraints.txt"] + ["constraints-newest.txt"] * IS_NEWEST + ["constraints-libraries.txt"] * HAS_LIBRARIES
+    lines = {}
+    for name in files:
+        lines.update((line.split("==")[0], line) for line in (ROOT / name).read_text().splitlines())
+    return "\n".join(lines.values())
 
 
 def _make():

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import _environment
@@ -337,3 +338,9 @@ def test_what_was_installed_before_this_was_noted_goes_too(venv, tmp_path, monke
     (tmp_path / "brought-tpu").unlink()
     without_device("train", "tpu", monkeypatch)
     assert "libtpu" not in venv and "requests" in venv and not (tmp_path / "installed-tpu").exists()
+
+
+def test_every_library_whose_programs_are_tested_is_pinned(monkeypatch):
+    monkeypatch.setattr(_environment, "HAS_LIBRARIES", True)
+    pinned = {line.split("==")[0] for line in _environment._constraints().splitlines()}
+    assert set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["libraries"]) <= pinned

@@ -1,7 +1,5 @@
 """Equations that hold equations: jit, scan, cond, checkpoint, and the rules that users gave JAX."""
 
-import contextlib
-import contextvars
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +10,7 @@ from jax import lax
 from ..program import jaxprs
 from ..program.jaxprs import Literal, Program, is_differentiable
 from ..program.straight import inside
-from .hooks import Finding, collected, hooks, report
+from .hooks import Finding, Hook, collected, hooked, hooks, report
 from .saved import Saved, Static
 from .sweep import RULES, Inlined, PolicySaved, Rule, active_outputs, run, sweep
 
@@ -21,6 +19,7 @@ class _Checkpoint(Rule):
     """`jax.checkpoint`: keep the inputs and what the policy names, and run again, behind a barrier, on the way back."""
 
     name = "checkpoint"
+    symbolic_zeros = True
 
     def active_outputs(self, eqn, active):
         return active_outputs(inside(eqn), active)
@@ -303,29 +302,11 @@ class _CustomVjp(Rule):
         return jaxprs.custom_vjp_parts(record.eqn).backward(record.saved, dys)
 
 
-_among_tangents = contextvars.ContextVar("among tangents", default=False)
-
-
-@contextlib.contextmanager
-def _of_tangents():
-    token = _among_tangents.set(True)
-    try:
-        yield
-    finally:
-        _among_tangents.reset(token)
-
-
 class _CustomJvp(Rule):
-    """The user's jvp rule is run, and its tangent half, which is linear, swept with our rules.
-
-    A function that such a rule applies to its tangents, itself perhaps, is its own derivative there: only its formula is swept.
-    """
+    """The user's jvp rule is run, and its tangent half, which is linear, swept with our rules."""
 
     name = "custom_jvp_call"
-
-    @property
-    def is_inlined(self):  # pyright: ignore[reportIncompatibleVariableOverride]  (of other rules it is a constant)
-        return _among_tangents.get()
+    symbolic_zeros = True  # some tangent halves raise where a cotangent comes at all
 
     def forward(self, eqn, values, active):
         n_consts = eqn.params["num_consts"]
@@ -336,7 +317,7 @@ class _CustomJvp(Rule):
         tangent_vars = program.invars[len(consts) + len(primals) :]
         tangents = [jaxprs.zeros(v.aval) for v in tangent_vars]
         on = [False] * (len(consts) + len(primals)) + [primals_active[i] for i in with_tangent]
-        with _of_tangents():
+        with hooked(_AmongTangents()):
             outputs, tape = run(program, [*consts, *primals, *tangents], on)
         n_out = len(eqn.outvars)
         index = {i: len(program.invars) - len(tangents) + k for k, i in enumerate(with_tangent)}
@@ -345,11 +326,21 @@ class _CustomJvp(Rule):
     def backward(self, record, dys):
         saved = record.saved.static
         d_tangents = [dy for dy, on in zip(dys, saved.has_tangent) if on]
-        with _of_tangents():  # a checkpoint is run again here
+        with hooked(_AmongTangents()) as found:  # a checkpoint is run again here
             d_in = sweep(record.saved.arrays, [None] * len(dys) + d_tangents)
+        report(found)
         n_consts = record.eqn.params["num_consts"]
         n = len(record.eqn.invars) - n_consts
         return [None] * n_consts + [d_in[saved.index[i]] if i in saved.index else None for i in range(n)]
+
+
+class _AmongTangents(Hook):
+    """A function that a jvp rule applies to its tangents, itself perhaps, is its own derivative there: only its formula is swept."""
+
+    formula = Inlined(_CustomJvp.name)
+
+    def replace(self, eqn, rule):
+        return self.formula if isinstance(rule, _CustomJvp) else rule
 
 
 for _name in ("jit", "pjit", "closed_call", "core_call", "call", "eval_jaxpr"):

@@ -4,6 +4,7 @@ from jax import lax
 
 from ..engine import NoRuleError, rule
 from ..program import jaxprs
+from .complex import converted
 
 
 @rule("dot_general", needs=["x1", "x0"])
@@ -15,7 +16,7 @@ def _(eq, dy):
         precision, kind = _turned(eq["precision"], is_first), eq["preferred_element_type"]
         layout = jaxprs.explicit_sharding(mine, order)
         d = lax.dot_general(dy, other, numbers, precision=precision, preferred_element_type=kind, out_sharding=layout)
-        return lax.convert_element_type(in_order(d, order), mine.dtype)
+        return converted(in_order(d, order), mine.dtype)
 
     a, b = eq.in_avals
     return lambda: pulled(a, eq.x[1], True), lambda: pulled(b, eq.x[0], False)

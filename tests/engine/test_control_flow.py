@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
+from jax.custom_derivatives import linear_call
 
 import bpjax
 
@@ -48,6 +49,21 @@ def _(primals, tangents):
     x, y = primals
     dx, dy = tangents
     return odd_jvp(x, y), 3.0 * dx * jnp.cos(x) + dy * jnp.exp(x)
+
+
+def refused(*_):
+    raise AssertionError("a cotangent came where none was to come")
+
+
+@jax.custom_jvp
+def half_differentiable(x):
+    return jnp.sin(x), x * x
+
+
+@half_differentiable.defjvp
+def _(primals, tangents):
+    (x,), (dx,) = primals, tangents
+    return half_differentiable(x), (dx * jnp.cos(x), linear_call(lambda _, d: d, refused, (), dx))
 
 
 @jax.custom_vjp
@@ -133,6 +149,8 @@ CASES = {
     "custom_jvp": (lambda x, y: odd_jvp(x, y) * x, arrays((3,), (3,))),
     "custom_jvp with one active input": (lambda x: odd_jvp(x, jnp.ones(3)), [arrays((3,))]),
     "custom_jvp under vmap": (lambda x, y: jax.vmap(odd_jvp, (0, None))(x, y), arrays((4, 3), (3,))),
+    "custom_jvp of which one tangent cannot be transposed": (lambda x: half_differentiable(x)[0], [arrays((3,))]),
+    "the same under checkpoint": (lambda x: jax.checkpoint(half_differentiable)(x)[0], [arrays((3,))]),
     "custom_vjp": (lambda x, y: odd_vjp(x, y)[0] * odd_vjp(y, x)[1], arrays((3,), (3,))),
     "custom_vjp under vmap": (lambda x, y: jax.vmap(odd_vjp)(x, y), arrays((4, 3), (4, 3))),
     "custom_vjp in a scan": (lambda x: lax.scan(lambda c, a: (odd_vjp(c, a)[0], c), x, jnp.ones((4, 3))), [arrays((3,))]),

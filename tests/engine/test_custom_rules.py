@@ -172,3 +172,32 @@ def test_a_rule_of_a_rule():
 @pytest.mark.parametrize("name", ["a jvp that calls itself on the tangents", "inside a branch", "in a scan"])
 def test_the_check_takes_it(name):
     bpjax.check_gradients(PROGRAMS[name], x).assert_ok()
+
+
+def test_a_gradient_taken_inside_a_tangent_half_is_like_any_other():
+    """The written forward of an op on a tangent asks for a gradient of its own, through a function with a jvp rule."""
+
+    @jax.custom_jvp
+    def rounded(x):
+        return jnp.round(x)
+
+    rounded.defjvp(lambda primals, tangents: (rounded(*primals), 5 * tangents[0]))
+
+    @bpjax.op
+    def pushed(dx, x):
+        return 5 * dx
+
+    @pushed.def_forward
+    def _(dx, x):
+        return 5 * dx, {"slope": bpjax.grad(rounded)(x)}
+
+    @pushed.def_backward
+    def _(saved, dy):
+        return dy * saved["slope"], jnp.zeros_like(dy)
+
+    @jax.custom_jvp
+    def f(x):
+        return jnp.round(x)
+
+    f.defjvp(lambda primals, tangents: (f(*primals), pushed(tangents[0], primals[0])))
+    assert bpjax.grad(f)(2.3) == jax.grad(f)(2.3) == 5.0

@@ -307,6 +307,8 @@ case(
 )
 
 case("dot_general", "vectors", lambda x, y: x @ y, normal(3), normal(3))
+case("dot_general", "real and complex", lambda x, y: jnp.abs(x @ (y + 1j * y[::-1])), normal(2, 3), normal(3, 4))
+case("dot_general", "complex and real", lambda x, y: jnp.abs((x + 1j * x[::-1]) @ y), normal(2, 3), normal(3, 4))
 case("dot_general", "outer", lambda x, y: lax.dot_general(x, y, (((), ()), ((), ()))), normal(2), normal(3))
 case(
     "dot_general",
