@@ -59,8 +59,8 @@ def _equation(eqn, values: Sequence[Any]) -> Sequence[Any]:
     name, references = eqn.primitive.name, [x for x in values if isinstance(x, _Reference)]
     if name in MAKES and eqn.params.get("kind") is None:
         return [_Reference(values[0] if values else jaxprs.zeros(eqn.outvars[0].aval.inner_aval))]
-    if references and name in _OF_ONE:
-        return _OF_ONE[name](eqn, *values)
+    if references and name in OF_ONE:
+        return OF_ONE[name](eqn, *values)
     if references and name in _HOLDERS:
         return _HOLDERS[name](eqn, values, list(dict.fromkeys(references)))
     if name in CALLS and (references or _makes_references(inside(eqn))):
@@ -95,7 +95,7 @@ def _addupdate(eqn, reference, more, *indices):
     return []
 
 
-_OF_ONE: dict[str, Callable] = {
+OF_ONE: dict[str, Callable] = {
     "get": _get,
     "swap": _swap,
     "addupdate": _addupdate,
