@@ -22,12 +22,13 @@ from .derivatives import (
 )
 from .errors import BorrowedRuleWarning, GradientError, HalfAnOpError, NoRuleError, RuleError
 from .hooks import Finding, Hook, hooked, hooks, lent, report, unhooked
-from .loops import bounded_while
+from .loops import bounded_while, scan
 from .op import Op, op
 from .recompute import after
 from .replaced import Replacements, replacements
 from .rule import no_gradient, rule
 from .saved import RecomputeOnly
+from .shared import shared
 from .sweep import RULES, Record, Rule, Tape, Wrapped, checked, rule_of, run, sweep
 from .written import op_of
 
@@ -78,6 +79,8 @@ __all__ = [
     "rule",
     "rule_of",
     "run",
+    "scan",
+    "shared",
     "sweep",
     "tag",
     "unhooked",

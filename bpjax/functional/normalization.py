@@ -89,14 +89,15 @@ def _(input, normalized_shape, weight, eps):
     return y, {"x": input, "r": r, "gamma": weight, "shape": normalized_shape}
 
 
-@rms_norm.def_backward
+@rms_norm.def_backward(recomputes="x")
 def _(saved, dy):
     r, gamma = saved["r"], saved["gamma"]
     axes, leading = _axes(saved["shape"], dy.ndim)
     x, g = at_least_float32(saved["x"]), at_least_float32(dy)
     h = g if gamma is None else g * gamma
-    dx = r * (h - x * (r * r * (h * x).mean(axes, keepdims=True)))
-    dgamma = None if gamma is None else (g * x * r).sum(leading).astype(gamma.dtype)
+    x_hat = x * r
+    dx = r * (h - x_hat * (h * x_hat).mean(axes, keepdims=True))
+    dgamma = None if gamma is None else (g * x_hat).sum(leading).astype(gamma.dtype)
     return dx.astype(saved["x"].dtype), dgamma
 
 
