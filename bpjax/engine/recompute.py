@@ -100,22 +100,23 @@ def after(arrays: Any, dys: Sequence[Any]) -> Any:
     if any(jax.typeof(dy).sharding.spec):  # a sharded array has no first element that all devices could read
         return jaxprs.barrier((arrays, dy))[0]
     dy = lax.real(dy) if jnp.iscomplexobj(dy) else dy
-    leaves = [a for a in jax.tree.leaves(arrays) if jnp.issubdtype(a.dtype, jnp.inexact)]
-    has_alike = any(a.shape == dy.shape for a in leaves)
-
-    def behind(a):
-        if not jnp.issubdtype(a.dtype, jnp.inexact) or has_alike and a.shape != dy.shape:
-            return a
-        zero = _zero_at(dy, a.shape)
-        return a - zero.astype(a.dtype) if jaxprs.varying(zero) <= jaxprs.varying(a) else a
-
-    return jax.tree.map(behind, arrays)
+    leaves, tree = jax.tree.flatten(arrays)
+    agree = [len(_axes_alike(dy.shape, a.shape)) if jnp.issubdtype(a.dtype, jnp.inexact) else -1 for a in leaves]
+    least = max(dy.ndim, 1) if dy.ndim in agree and any(a.shape == dy.shape for a in leaves) else min(max(agree, default=0), 1)
+    return tree.unflatten([_behind(a, dy) if n >= least else a for a, n in zip(leaves, agree)])
 
 
-def _zero_at(dy, shape):
-    """0 of the bits of dy, which broadcasts to the shape: along axes of one size as they stand, and of all others from their beginning."""
-    agrees = [n == size for n, size in zip(dy.shape, shape)] + [False] * max(dy.ndim - len(shape), 0)
-    some = dy[tuple(slice(None) if same else slice(1) for same in agrees)]
-    some = some.reshape([n if same else 1 for n, same in zip(shape, agrees)] + [1] * (len(shape) - len(agrees)))
+def _behind(a, dy):
+    """a less 0 of the bits of dy, along axes of one size as they stand, and from the beginning of all others."""
+    axes = _axes_alike(dy.shape, a.shape)
+    some = dy[tuple(slice(None) if i in axes else 0 for i in range(dy.ndim))]
     bits = lax.bitcast_convert_type(some, f"uint{8 * dy.dtype.itemsize}")
-    return lax.shift_right_logical(lax.population_count(bits), jnp.full_like(bits, 7))
+    zero = lax.shift_right_logical(lax.population_count(bits), jnp.full_like(bits, 7)).astype(a.dtype)
+    if not jaxprs.varying(zero) <= jaxprs.varying(a):
+        return a
+    return a - (lax.broadcast_in_dim(zero, a.shape, axes) if axes else zero)
+
+
+def _axes_alike(shape, other):
+    """The axes that have one size, as they stand."""
+    return [i for i, (n, size) in enumerate(zip(shape, other)) if n == size]

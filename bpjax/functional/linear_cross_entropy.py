@@ -189,6 +189,7 @@ def _loss_and_gradients(over, x, W, t, b, w, ignore_index, eps, options, rows, c
     weights = row_weights(t, w, ignore_index, classes, wide(x.dtype))
     total = divisor(count, None if weights is None else _total(weights.sum(), over["rows"]), reduction)
     scale = 1.0 if total is None else jnp.where(total == 0, 0, jnp.ones(()) / total)
+    of_block, of_all_rows = (1.0, scale) if over["rows"] and w is None else (scale, 1.0)  # the devices then add up everything at once
     rows, words = _own_rows(options, rows, x, W), over["words"]
     arrays, losses = _as_rows(x, x, t), None
     if words:
@@ -199,10 +200,10 @@ def _loss_and_gradients(over, x, W, t, b, w, ignore_index, eps, options, rows, c
         x, t, *of_all = block
         if words:
             of_logits = _d_logits_by_words(words, _logits(x, W, b), *of_all, t, 1.0, ignore_index, classes)
-            sums, of_rows = _added(sums, of_logits, x, W, b, scale)
+            sums, of_rows = _added(sums, of_logits, x, W, b, of_block)
             return sums, (of_rows, None)
         lp, p, _, _ = _probabilities(x, W, b)
-        sums, of_rows = _added(sums, class_gradients(lp, p, t, w, ignore_index, eps, 1, 1.0), x, W, b, scale)
+        sums, of_rows = _added(sums, class_gradients(lp, p, t, w, ignore_index, eps, 1, 1.0), x, W, b, of_block)
         return sums, (of_rows, class_losses(lp, t, w, ignore_index, eps, 1)[0])
 
     sums, (of_rows, of_blocks) = in_chunks(step, _zeros(W, b, w), rows, arrays)
@@ -212,7 +213,8 @@ def _loss_and_gradients(over, x, W, t, b, w, ignore_index, eps, options, rows, c
     _, d_total = class_spread(jnp.ones((), losses.dtype), y, total)
     dWT, db, dw = sums
     sums = dWT, db, through_divisor(dw, t, ignore_index, d_total)
-    return y, *_in_shape(over, x, W, t, b, w, sums, of_rows)
+    gradients = _in_shape(over, x, W, t, b, w, sums, of_rows)
+    return y, *(None if d is None else of_all_rows * d for d in gradients)
 
 
 def _gradients(over, x, W, t, b, w, m, s, dl, ignore_index, eps, options, rows, classes):
