@@ -264,7 +264,9 @@ def collectives(text: str) -> tuple[dict, dict]:
         for line in computations.get(name, ()):
             if found := _COLLECTIVE.search(line):
                 counts[found[2]] += 1
-                sent[found[2]] += sum(max(int(bits) // 8, 1) * math.prod(map(int, filter(None, dims.split(",")))) for _, bits, dims in _TYPE.findall(found[1]))
+                sent[found[2]] += sum(
+                    max(int(bits) // 8, 1) * math.prod(map(int, filter(None, dims.split(",")))) for _, bits, dims in _TYPE.findall(found[1])
+                )
                 continue
             times = int(trips[1]) if (trips := _TRIPS.search(line)) else 1
             for group in _CALLED.findall(line):

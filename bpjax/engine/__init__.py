@@ -28,7 +28,7 @@ from .recompute import after
 from .replaced import Replacements, replacements
 from .rule import no_gradient, rule
 from .saved import RecomputeOnly
-from .shared import shared
+from .shared import added_up, along, shared
 from .sweep import RULES, Record, Rule, Tape, Wrapped, checked, rule_of, run, sweep
 from .written import op_of
 
@@ -58,6 +58,8 @@ __all__ = [
     "Tape",
     "Wrapped",
     "after",
+    "added_up",
+    "along",
     "argument_numbers",
     "as_custom_vjp",
     "backprop",

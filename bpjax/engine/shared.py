@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from jax import lax
 from jax.experimental.custom_partitioning import ArrayMapping, SdyShardingRule, custom_partitioning
 from jax.extend import core
 from jax.sharding import NamedSharding, PartitionSpec
@@ -17,7 +18,7 @@ from ..program import jaxprs
 from ..program.call import Call, Head
 from .written import spread
 
-Axes = Sequence[str | None]  # a name for each axis of an array; one that is named None no devices share
+Axes = Any  # a name for each axis of an array, None for one that no devices share; or ... for an array that each device sees as it lies
 
 
 def shared(f: Callable, arguments: Sequence[Any], axes: Sequence[Axes], axes_of_results: Sequence[Axes]) -> list:
@@ -29,7 +30,7 @@ def shared(f: Callable, arguments: Sequence[Any], axes: Sequence[Axes], axes_of_
     """
     there = [i for i, a in enumerate(arguments) if a is not None]
     axes, arrays = [axes[i] for i in there], [arguments[i] for i in there]
-    whole = {name: () for names in axes for name in names if name}
+    whole = {name: () for names in axes if names is not ... for name in names if name}
     is_there: list[bool] = []
 
     def of(over, *arrays):
@@ -41,6 +42,16 @@ def shared(f: Callable, arguments: Sequence[Any], axes: Sequence[Axes], axes_of_
     head = _Shared(getattr(f, "func", f).__name__, of, axes, found, jaxprs.Settings.now())
     results = iter(Call(lambda *arrays: of({}, *arrays), list(map(jax.typeof, arrays)), head)(*arrays))
     return [next(results) if on else None for on in is_there]
+
+
+def along(name: str | None, *arrays: Any) -> list:
+    """The axes of arrays whose first one has this name; None for None."""
+    return [None if a is None else (name, *[None] * a.ndim)[: a.ndim] for a in arrays]
+
+
+def added_up(x: Any, axes: tuple) -> Any:
+    """The sum over the devices along these axes of the mesh."""
+    return lax.psum(x, axes) if axes else x
 
 
 class _Shared(Head):
@@ -68,23 +79,26 @@ class _Shared(Head):
 
     def _rule(self, inner):
         """Axes of one name lie alike. XLA's names are letters and numbers, and those of unnamed axes must differ."""
-        names = lambda prefix, all_axes: tuple(
-            ArrayMapping(*(name or f"{prefix}{i}axis{k}" for k, name in enumerate(axes))) for i, axes in enumerate(all_axes)
-        )
-        return SdyShardingRule(names("argument", self.axes), names("result", self.axes_of_results()))
+
+        def names(prefix, variables, all_axes):
+            named = [[None] * v.aval.ndim if axes is ... else axes for v, axes in zip(variables, all_axes)]
+            return tuple(ArrayMapping(*(n or f"{prefix}{i}axis{k}" for k, n in enumerate(axes))) for i, axes in enumerate(named))
+
+        return SdyShardingRule(names("argument", inner.invars, self.axes), names("result", inner.outvars, self.axes_of_results()))
 
     def _parts(self, mesh, arguments, results):
         over: dict[str, tuple] = {}
         for axes, argument in zip(self.axes, arguments):
-            for name, size, names in zip(axes, argument.shape, argument.sharding.spec):
+            for name, size, names in () if axes is ... else zip(axes, argument.shape, argument.sharding.spec):
                 names = names if isinstance(names, tuple) else () if names is None else (names,)
                 is_taken = name in over or any(n in taken for taken in over.values() for n in names)
                 if name and names and not is_taken and size % jaxprs.devices_along(mesh, names) == 0:
                     over[name] = names
-        lie = lambda all_axes: tuple(NamedSharding(mesh, PartitionSpec(*(over.get(name) for name in axes))) for axes in all_axes)
+        lie = lambda axes: NamedSharding(mesh, PartitionSpec(*(over.get(name) for name in axes)))
 
         def part(*arrays):
             with self.settings.applied():
                 return self.f(over, *arrays)
 
-        return mesh, part, list(lie(self.axes_of_results())), lie(self.axes)
+        of_arguments = tuple(a.sharding if axes is ... else lie(axes) for a, axes in zip(arguments, self.axes))
+        return mesh, part, list(map(lie, self.axes_of_results())), of_arguments

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import op, shared
+from ..engine import added_up, along, op, shared
 from ._shared.checks import at_least_float32, floating, one_dtype, refuse, wide
 from ._shared.chunks import in_chunks
 from ._shared.reduction import reduction_of
@@ -160,9 +160,8 @@ def _axes(x, W, t, b, w, eps):
     rows = "rows" if x.ndim == 2 else None
     is_of_words = W.ndim == 2 and w is None and not eps and jnp.issubdtype(t.dtype, jnp.integer)
     words = "words" if is_of_words else None
-    lie = lambda a, first: None if a is None else (first, *[None] * a.ndim)[: a.ndim]
-    others = [None] * (W.ndim - 2)
-    return (lie(x, rows), lie(W, words), lie(t, rows), lie(b, words), lie(w, None)), (rows, *others)[: x.ndim + W.ndim - 3], (rows, None, *others)
+    (of_x, of_t), (of_W, of_b), others = along(rows, x, t), along(words, W, b), [None] * (W.ndim - 2)
+    return (of_x, of_W, of_t, of_b, *along(None, w)), (rows, *others)[: x.ndim + W.ndim - 3], (rows, None, *others)
 
 
 def _losses(over, x, W, t, b, w, ignore_index, eps, options, rows, classes):
@@ -187,7 +186,7 @@ def _loss_and_gradients(over, x, W, t, b, w, ignore_index, eps, options, rows, c
     Not where devices share the words: m and s of a block are theirs together, and they are asked for them once, not for each block.
     """
     weights = row_weights(t, w, ignore_index, classes, wide(x.dtype))
-    total = divisor(count, None if weights is None else _total(weights.sum(), over["rows"]), reduction)
+    total = divisor(count, None if weights is None else added_up(weights.sum(), over["rows"]), reduction)
     scale = 1.0 if total is None else jnp.where(total == 0, 0, jnp.ones(()) / total)
     of_block, of_all_rows = (1.0, scale) if over["rows"] and w is None else (scale, 1.0)  # the devices then add up everything at once
     rows, words = _own_rows(options, rows, x, W), over["words"]
@@ -208,7 +207,7 @@ def _loss_and_gradients(over, x, W, t, b, w, ignore_index, eps, options, rows, c
 
     sums, (of_rows, of_blocks) = in_chunks(step, _zeros(W, b, w), rows, arrays)
     losses = of_blocks if losses is None else losses
-    y = _total(losses.sum(), over["rows"])
+    y = added_up(losses.sum(), over["rows"])
     y = y if total is None else y / total
     _, d_total = class_spread(jnp.ones((), losses.dtype), y, total)
     dWT, db, dw = sums
@@ -280,11 +279,6 @@ def _is_own_target(words, t, own):
     return t[:, None] - lax.axis_index(words) * own == jnp.arange(own)
 
 
-def _total(x, axes):
-    """The sum over the devices along these axes of the mesh."""
-    return lax.psum(x, axes) if axes else x
-
-
 def _own_rows(options, rows, x, W):
     """The rows of a block of what this device has."""
     if options is not None and options.batch_chunk_size is not None:
@@ -312,8 +306,8 @@ def _zeros(W, b, w):
 
 def _in_shape(over, x, W, t, b, w, sums, of_rows):
     """The cotangents in the order and shapes of the arguments, in at least float32, of all devices together."""
-    (dWT, db, dw), (dx, dt) = _total(sums, over["rows"]), of_rows
-    pairs = (x, _total(dx, over["words"])), (W, dWT.T), (t, dt), (b, db), (w, dw)
+    (dWT, db, dw), (dx, dt) = added_up(sums, over["rows"]), of_rows
+    pairs = (x, added_up(dx, over["words"])), (W, dWT.T), (t, dt), (b, db), (w, dw)
     return tuple(None if d is None else d.reshape(a.shape) for a, d in pairs)
 
 
