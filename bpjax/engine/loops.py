@@ -61,7 +61,7 @@ def bounded_while(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: 
 
 
 def scan(step: Callable, start: Any, xs: Any, unroll: int = 1) -> tuple[Any, Any]:
-    """`lax.scan`. Inside a `shard_map` the start varies over the axes of the mesh that its steps make it vary over, as its type must say."""
+    """`lax.scan`, whose start inside a `shard_map` varies over the same axes of the mesh as what its steps make of it."""
     if not jax.sharding.get_abstract_mesh().manual_axes:
         return lax.scan(step, start, xs, unroll=unroll)
     first, was = jax.tree.map(lambda x: x[0], xs), None

@@ -66,7 +66,7 @@ class Rematerializer:
         for number in sorted(missing):  # a record refers to earlier ones alone
             earlier = self._filled(self.records[number])
             with standing_at(earlier.eqn):
-                self.made[number] = earlier.rule.recompute(earlier.with_saved(after(earlier.saved, dys)))
+                self.made[number] = earlier.rule.recompute(earlier.with_saved(after_each_its_own(earlier.saved, dys)))
         return self._filled(record)
 
     def forget(self, number: int) -> None:
@@ -91,8 +91,8 @@ def after(arrays: Any, dys: Sequence[Any]) -> Any:
 
     A barrier is not enough: XLA:CPU takes it away before it orders the work, makes everything again at once, and saves nothing. So a zero
     that comes from a cotangent's bits, of which there are fewer than 128, is taken away (added, it would make 0.0 of -0.0). It is taken
-    from the same place where the shapes agree: where devices share the arrays, none then waits for a number of another. Where some arrays
-    have the cotangent's shape they alone wait. (It costs nothing: LLVM knows that it is 0, and XLA does not.)
+    from the same place as far as the shapes agree: where devices share the arrays, none then waits for a number of another. (It costs
+    nothing: LLVM knows that it is 0, and XLA does not.)
     """
     dy = next((dy for dy in dys if dy is not None and dy.size), None)
     if dy is None:
@@ -100,23 +100,36 @@ def after(arrays: Any, dys: Sequence[Any]) -> Any:
     if any(jax.typeof(dy).sharding.spec):  # a sharded array has no first element that all devices could read
         return jaxprs.barrier((arrays, dy))[0]
     dy = lax.real(dy) if jnp.iscomplexobj(dy) else dy
+    return jax.tree.map(lambda a: _behind(a, dy) if jnp.issubdtype(a.dtype, jnp.inexact) else a, arrays)
+
+
+def after_each_its_own(arrays: Any, dys: Sequence[Any]) -> Any:
+    """`after`, but only those arrays wait that agree with the cotangent in most axes: not weights, of which each device may have all."""
+    dy = next((dy for dy in dys if dy is not None and dy.size), None)
     leaves, tree = jax.tree.flatten(arrays)
-    agree = [len(_axes_alike(dy.shape, a.shape)) if jnp.issubdtype(a.dtype, jnp.inexact) else -1 for a in leaves]
-    least = max(dy.ndim, 1) if dy.ndim in agree and any(a.shape == dy.shape for a in leaves) else min(max(agree, default=0), 1)
-    return tree.unflatten([_behind(a, dy) if n >= least else a for a, n in zip(leaves, agree)])
+    agree = [len(_axes_alike(dy, a)) if dy is not None and jnp.issubdtype(a.dtype, jnp.inexact) else -1 for a in leaves]
+    most = [n == max(agree) for n in agree]
+    waiting = iter(after([a for a, on in zip(leaves, most) if on], dys))
+    return tree.unflatten([next(waiting) if on else a for a, on in zip(leaves, most)])
 
 
 def _behind(a, dy):
-    """a less 0 of the bits of dy, along axes of one size as they stand, and from the beginning of all others."""
-    axes = _axes_alike(dy.shape, a.shape)
+    """a less 0 of the bits of dy, along axes that agree as they stand, and from the beginning of all others."""
+    axes = _axes_alike(dy, a)
     some = dy[tuple(slice(None) if i in axes else 0 for i in range(dy.ndim))]
     bits = lax.bitcast_convert_type(some, f"uint{8 * dy.dtype.itemsize}")
     zero = lax.shift_right_logical(lax.population_count(bits), jnp.full_like(bits, 7)).astype(a.dtype)
     if not jaxprs.varying(zero) <= jaxprs.varying(a):
         return a
-    return a - (lax.broadcast_in_dim(zero, a.shape, axes) if axes else zero)
+    places = list(axes.values())
+    order = sorted(range(len(places)), key=places.__getitem__)
+    return a - (lax.broadcast_in_dim(zero.transpose(order), a.shape, sorted(places)) if axes else zero)
 
 
-def _axes_alike(shape, other):
-    """The axes that have one size, as they stand."""
-    return [i for i, (n, size) in enumerate(zip(shape, other)) if n == size]
+def _axes_alike(dy, a) -> dict:
+    """Which axis of a each axis of dy agrees with: that of the same place where any has its size, else the first that has it."""
+    places = {i: i for i, (n, size) in enumerate(zip(dy.shape, a.shape)) if n == size}
+    for i, n in enumerate(dy.shape if not places else ()):
+        found = next((k for k, size in enumerate(a.shape) if size == n and k not in places.values()), None)
+        places |= {} if found is None else {i: found}
+    return places
