@@ -5,6 +5,7 @@ rows that are split it cannot cut: each block would be gathered, and a sum over 
 So a function may say how it is done in parts; it is asked while XLA cuts the program.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,11 +31,10 @@ def shared(f: Callable, arguments: Sequence[Any], axes: Sequence[Axes], axes_of_
     """
     there = [i for i, a in enumerate(arguments) if a is not None]
     axes, arrays = [axes[i] for i in there], [arguments[i] for i in there]
-    whole = {name: () for names in axes if names is not ... for name in names if name}
     is_there: list[bool] = []
 
     def of(over, *arrays):
-        results = f(whole | over, *spread(arrays, there, len(arguments)))
+        results = f(defaultdict(tuple, over), *spread(arrays, there, len(arguments)))
         is_there[:] = [r is not None for r in results]
         return [r for r in results if r is not None]
 
