@@ -6,6 +6,7 @@ An op whose output follows from an input that it has no other use for (relu) sav
 itself recomputes from something saved names it: `def_backward(recomputes=...)`.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,8 +66,11 @@ class Rematerializer:
             found = set().union(*(self._wanted(self.records[n]) for n in found)) - missing
         for number in sorted(missing):  # a record refers to earlier ones alone
             earlier = self._filled(self.records[number])
+            waiting = after_each_its_own(earlier.saved, dys)
             with standing_at(earlier.eqn):
-                self.made[number] = earlier.rule.recompute(earlier.with_saved(after_each_its_own(earlier.saved, dys)))
+                outputs = earlier.rule.recompute(earlier.with_saved(waiting))
+            kept = {id(w): saved for w, saved in zip(jax.tree.leaves(waiting), jax.tree.leaves(earlier.saved))}
+            self.made[number] = [kept.get(id(output), output) for output in outputs]  # what is there waits for nothing
         return self._filled(record)
 
     def forget(self, number: int) -> None:
@@ -127,9 +131,13 @@ def _behind(a, dy):
 
 
 def _axes_alike(dy, a) -> dict:
-    """Which axis of a each axis of dy agrees with: that of the same place where any has its size, else the first that has it."""
-    places = {i: i for i, (n, size) in enumerate(zip(dy.shape, a.shape)) if n == size}
-    for i, n in enumerate(dy.shape if not places else ()):
-        found = next((k for k, size in enumerate(a.shape) if size == n and k not in places.values()), None)
-        places |= {} if found is None else {i: found}
-    return places
+    """Which axis of a each axis of dy agrees with: those of the same place, or the first of its size, whichever are more values."""
+    in_place = {i: i for i, (n, size) in enumerate(zip(dy.shape, a.shape)) if n == size}
+    if dy.shape == a.shape or not all(isinstance(n, int) for n in (*dy.shape, *a.shape)):
+        return in_place
+    by_size: dict[int, int] = {}
+    for i, n in enumerate(dy.shape):
+        found = next((k for k, size in enumerate(a.shape) if size == n and k not in by_size.values()), None)
+        by_size |= {} if found is None else {i: found}
+    values = lambda places: math.prod(dy.shape[i] for i in places)
+    return by_size if values(by_size) > values(in_place) else in_place

@@ -14,8 +14,8 @@ from bpjax import nn
 
 P = PartitionSpec
 SMALL = {
-    "linear_cross_entropy": {"batch": 512, "width": 16, "vocabulary": 1024},
-    "linear_cross_entropy, not reduced": {"batch": 512, "width": 16, "vocabulary": 1024},
+    "linear_cross_entropy": {"batch": 2048, "width": 16, "vocabulary": 1024},
+    "linear_cross_entropy, not reduced": {"batch": 2048, "width": 16, "vocabulary": 1024},
     "attention": {"batch": 8, "length": 256, "heads": 8, "width": 4},
     "MultiheadAttention": {"batch": 8, "length": 256, "width": 16},
     "LayerNorm": {"batch": 2048, "width": 32},
