@@ -454,10 +454,10 @@ in_parts.def_partition(
 )
 
 
-def on_two(f=lambda x: place_p.bind(in_parts(x))):
-    """What a function gives for an array of 12 ones that two devices share."""
+def on_two():
+    """What both give for an array of 12 ones that two devices share."""
     mesh = jax.make_mesh((2,), ("i",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
-    return jax.jit(f)(jax.device_put(np.ones(12, np.float32), NamedSharding(mesh, PartitionSpec("i"))))
+    return jax.jit(lambda x: place_p.bind(in_parts(x)))(jax.device_put(np.ones(12, np.float32), NamedSharding(mesh, PartitionSpec("i"))))
 
 
 def missing(names: str, holder) -> set:
