@@ -6,6 +6,7 @@ An op whose output follows from an input that it has no other use for (relu) sav
 itself recomputes from something saved names it: `def_backward(recomputes=...)`.
 """
 
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..program import jaxprs
-from ..program.places import standing_at
+from ..program.places import has_64_bits, standing_at
 from .saved import Elided, RecomputeOnly, ResidualRef
 
 
@@ -119,15 +120,16 @@ def after_each_its_own(arrays: Any, dys: Sequence[Any]) -> Any:
 
 def _behind(a, dy):
     """a less 0 of the bits of dy, along axes that agree as they stand, and from the beginning of all others."""
-    axes = _axes_alike(dy, a)
-    some = dy[tuple(slice(None) if i in axes else 0 for i in range(dy.ndim))]
-    bits = lax.bitcast_convert_type(some, f"uint{8 * dy.dtype.itemsize}")
-    zero = lax.shift_right_logical(lax.population_count(bits), jnp.full_like(bits, 7)).astype(a.dtype)
-    if not jaxprs.varying(zero) <= jaxprs.varying(a):
+    if not jaxprs.varying(dy) <= jaxprs.varying(a):
         return a
+    axes = _axes_alike(dy, a)
     places = list(axes.values())
     order = sorted(range(len(places)), key=places.__getitem__)
-    return a - (lax.broadcast_in_dim(zero.transpose(order), a.shape, sorted(places)) if axes else zero)
+    with jax.enable_x64(True) if has_64_bits(dy.dtype) or has_64_bits(a.dtype) else contextlib.nullcontext():
+        some = dy[tuple(slice(None) if i in axes else 0 for i in range(dy.ndim))].transpose(order)
+        bits = lax.bitcast_convert_type(some, f"uint{8 * dy.dtype.itemsize}")
+        zero = lax.shift_right_logical(lax.population_count(bits), lax.full_like(bits, 7)).astype(a.dtype)
+        return a - (lax.broadcast_in_dim(zero, a.shape, sorted(places)) if axes else zero)
 
 
 def _axes_alike(dy, a) -> dict:
