@@ -22,12 +22,13 @@ from .derivatives import (
 )
 from .errors import BorrowedRuleWarning, GradientError, HalfAnOpError, NoRuleError, RuleError
 from .hooks import Finding, Hook, hooked, hooks, lent, report, unhooked
-from .loops import bounded_while
+from .loops import bounded_while, scan
 from .op import Op, op
 from .recompute import after
 from .replaced import Replacements, replacements
 from .rule import no_gradient, rule
 from .saved import RecomputeOnly
+from .shared import added_up, along, shared
 from .sweep import RULES, Record, Rule, Tape, Wrapped, checked, rule_of, run, sweep
 from .written import op_of
 
@@ -57,6 +58,8 @@ __all__ = [
     "Tape",
     "Wrapped",
     "after",
+    "added_up",
+    "along",
     "argument_numbers",
     "as_custom_vjp",
     "backprop",
@@ -78,6 +81,8 @@ __all__ = [
     "rule",
     "rule_of",
     "run",
+    "scan",
+    "shared",
     "sweep",
     "tag",
     "unhooked",

@@ -1,4 +1,4 @@
-"""A loop that ends when it wants to, and can be differentiated."""
+"""A loop that ends when it wants to, and can be differentiated; and a scan that may stand inside a `shard_map`."""
 
 import math
 import operator
@@ -8,6 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from ..program import jaxprs
 
 
 def bounded_while(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, max_steps: int) -> Any:
@@ -56,6 +58,16 @@ def bounded_while(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: 
         return lax.cond(goes_on(counted), stretch, lambda counted: counted, counted), None
 
     return lax.scan(stretches, (jnp.int32(0), _typed(init, init)), None, -(-max_steps // length))[0][1]
+
+
+def scan(step: Callable, start: Any, xs: Any, unroll: int = 1) -> tuple[Any, Any]:
+    """`lax.scan`, whose start inside a `shard_map` varies over the same axes of the mesh as what its steps make of it."""
+    if not jax.sharding.get_abstract_mesh().manual_axes:
+        return lax.scan(step, start, xs, unroll=unroll)
+    first, was = jax.tree.map(lambda x: x[0], xs), None
+    while was != (was := [jaxprs.varying(a) for a in jax.tree.leaves(start)]):
+        start = jax.tree.map(jaxprs.varying_as, start, jax.eval_shape(step, start, first)[0])
+    return lax.scan(step, start, xs, unroll=unroll)
 
 
 def _typed(state, like):

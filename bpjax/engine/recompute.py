@@ -6,6 +6,8 @@ An op whose output follows from an input that it has no other use for (relu) sav
 itself recomputes from something saved names it: `def_backward(recomputes=...)`.
 """
 
+import contextlib
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..program import jaxprs
-from ..program.places import standing_at
+from ..program.places import has_64_bits, standing_at
 from .saved import Elided, RecomputeOnly, ResidualRef
 
 
@@ -65,8 +67,11 @@ class Rematerializer:
             found = set().union(*(self._wanted(self.records[n]) for n in found)) - missing
         for number in sorted(missing):  # a record refers to earlier ones alone
             earlier = self._filled(self.records[number])
+            waiting = after_each_its_own(earlier.saved, dys)
             with standing_at(earlier.eqn):
-                self.made[number] = earlier.rule.recompute(earlier.with_saved(after(earlier.saved, dys)))
+                outputs = earlier.rule.recompute(earlier.with_saved(waiting))
+            kept = {id(w): saved for w, saved in zip(jax.tree.leaves(waiting), jax.tree.leaves(earlier.saved))}
+            self.made[number] = [kept.get(id(output), output) for output in outputs]  # what is there waits for nothing
         return self._filled(record)
 
     def forget(self, number: int) -> None:
@@ -90,7 +95,9 @@ def after(arrays: Any, dys: Sequence[Any]) -> Any:
     """The same arrays, in a way that XLA can compute nothing from them before it has the cotangents.
 
     A barrier is not enough: XLA:CPU takes it away before it orders the work, makes everything again at once, and saves nothing. So a zero
-    that comes from a cotangent's bits, of which there are fewer than 128, is taken away (added, it would make 0.0 of -0.0).
+    that comes from a cotangent's bits, of which there are fewer than 128, is taken away (added, it would make 0.0 of -0.0). It is taken
+    from the same place as far as the shapes agree: where devices share the arrays, none then waits for a number of another. (It costs
+    nothing: LLVM knows that it is 0, and XLA does not.)
     """
     dy = next((dy for dy in dys if dy is not None and dy.size), None)
     if dy is None:
@@ -98,11 +105,41 @@ def after(arrays: Any, dys: Sequence[Any]) -> Any:
     if any(jax.typeof(dy).sharding.spec):  # a sharded array has no first element that all devices could read
         return jaxprs.barrier((arrays, dy))[0]
     dy = lax.real(dy) if jnp.iscomplexobj(dy) else dy
-    bits = lax.bitcast_convert_type(dy.ravel()[0], f"uint{8 * dy.dtype.itemsize}")
-    zero = lax.shift_right_logical(lax.population_count(bits), jnp.full_like(bits, 7))
-    varies = jaxprs.varying(zero)
+    return jax.tree.map(lambda a: _behind(a, dy) if jnp.issubdtype(a.dtype, jnp.inexact) else a, arrays)
 
-    def behind(a):
-        return a - zero.astype(a.dtype) if jnp.issubdtype(a.dtype, jnp.inexact) and varies <= jaxprs.varying(a) else a
 
-    return jax.tree.map(behind, arrays)
+def after_each_its_own(arrays: Any, dys: Sequence[Any]) -> Any:
+    """`after`, but only those arrays wait that agree with the cotangent in most axes: not weights, of which each device may have all."""
+    dy = next((dy for dy in dys if dy is not None and dy.size), None)
+    leaves, tree = jax.tree.flatten(arrays)
+    agree = [len(_axes_alike(dy, a)) if dy is not None and jnp.issubdtype(a.dtype, jnp.inexact) else -1 for a in leaves]
+    most = [n == max(agree) for n in agree]
+    waiting = iter(after([a for a, on in zip(leaves, most) if on], dys))
+    return tree.unflatten([next(waiting) if on else a for a, on in zip(leaves, most)])
+
+
+def _behind(a, dy):
+    """a less 0 of the bits of dy, along axes that agree as they stand, and from the beginning of all others."""
+    if not jaxprs.varying(dy) <= jaxprs.varying(a):
+        return a
+    axes = _axes_alike(dy, a)
+    places = list(axes.values())
+    order = sorted(range(len(places)), key=places.__getitem__)
+    with jax.enable_x64(True) if has_64_bits(dy.dtype) or has_64_bits(a.dtype) else contextlib.nullcontext():
+        some = dy[tuple(slice(None) if i in axes else 0 for i in range(dy.ndim))].transpose(order)
+        bits = lax.bitcast_convert_type(some, f"uint{8 * dy.dtype.itemsize}")
+        zero = lax.shift_right_logical(lax.population_count(bits), lax.full_like(bits, 7)).astype(a.dtype)
+        return a - (lax.broadcast_in_dim(zero, a.shape, sorted(places)) if axes else zero)
+
+
+def _axes_alike(dy, a) -> dict:
+    """Which axis of a each axis of dy agrees with: those of the same place, or the first of its size, whichever are more values."""
+    in_place = {i: i for i, (n, size) in enumerate(zip(dy.shape, a.shape)) if n == size}
+    if dy.shape == a.shape or not all(isinstance(n, int) for n in (*dy.shape, *a.shape)):
+        return in_place
+    by_size: dict[int, int] = {}
+    for i, n in enumerate(dy.shape):
+        found = next((k for k, size in enumerate(a.shape) if size == n and k not in by_size.values()), None)
+        by_size |= {} if found is None else {i: found}
+    values = lambda places: math.prod(dy.shape[i] for i in places)
+    return by_size if values(by_size) > values(in_place) else in_place

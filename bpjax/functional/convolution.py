@@ -7,7 +7,7 @@ those of depthwise_correlation.py where it has one channel, those of patch_corre
 phased_correlation.py where it has a stride, and those of winograd_correlation.py where it has 3 x 3 taps and there is enough to do.
 """
 
-from ..engine import after, op
+from ..engine import after, op, shared
 from ._conv import (
     dense_correlation,
     depthwise_correlation,
@@ -230,8 +230,14 @@ def _lean_maps(W, windows, shape):
 
 
 def _late(W, dy, maps):
-    """The kernels; XLA would transpose those of all layers at the beginning of a program, and keep them: not before dy is there."""
-    return W if maps in (pointwise_correlation, depthwise_correlation) else after(W, [dy])
+    """The kernels; XLA would transpose those of all layers at the beginning of a program, and keep them: not before dy is there.
+
+    Of devices that share dy each waits for its own part.
+    """
+    if maps in (pointwise_correlation, depthwise_correlation):
+        return W
+    axes = [f"axis{i}" for i in range(W.ndim)]
+    return shared(lambda over, W, dy: [after(W, [dy.ravel()[:1]])], (W, dy), (axes, ...), (axes,))[0]
 
 
 def _with_bias(y, bias):

@@ -6,12 +6,13 @@ Of inputs of 16 bits the loss is computed and returned in float32 (see `_shared/
 import dataclasses
 import math
 import re
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import op
+from ..engine import added_up, along, op, shared
 from ._shared.checks import at_least_float32, floating, one_dtype, refuse, wide
 from ._shared.chunks import in_chunks
 from ._shared.reduction import reduction_of
@@ -21,7 +22,6 @@ from .cross_entropy import (
     class_gradients,
     class_losses,
     class_probabilities,
-    class_reduced,
     class_spread,
     cross_entropy,
     divisor,
@@ -133,25 +133,43 @@ def linear_cross_entropy(
 def _(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing, options):
     shape = _logits_shape(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing)
     arrays = input, linear_weight, target, linear_bias, weight
-    how = {"ignore_index": _ignored(ignore_index), "eps": label_smoothing, "rows": _block_rows(options, shape, input.shape[-1])}
+    rows = _block_rows(options, shape, input.shape[-1])
+    how = {"ignore_index": _ignored(ignore_index), "eps": label_smoothing, "options": options, "rows": rows, "classes": len(linear_weight)}
+    axes, of_losses, of_rows = _axes(*arrays, label_smoothing)
     if reduction == "none":
-        losses, m, s = _losses(*arrays, **how)
+        losses, m, s = shared(partial(_losses, **how), arrays, axes, (of_losses, of_rows, of_rows))
         return losses.astype(loss_dtype(input, target, weight)), {"arrays": arrays, "of_rows": (m, s), "how": how}
-    y, gradients = _loss_and_gradients(*arrays, **how, reduction=reduction)
+    how |= {"count": math.prod(input.shape[:-1] + linear_weight.shape[1:-1]), "reduction": reduction}
+    y, *gradients = shared(partial(_loss_and_gradients, **how), arrays, axes, ((), *axes))
     dtypes = [None if a is None else a.dtype for a in arrays]
-    return y.astype(loss_dtype(input, target, weight)), {"gradients": gradients, "dtypes": dtypes}
+    return y.astype(loss_dtype(input, target, weight)), {"gradients": tuple(gradients), "dtypes": dtypes}
 
 
 @linear_cross_entropy.def_backward
 def _(saved, dy):
     if "gradients" not in saved:
-        return _gradients(*saved["arrays"], *saved["of_rows"], **saved["how"], dl=dy)
+        axes, of_losses, of_rows = _axes(*saved["arrays"], saved["how"]["eps"])
+        given = (*saved["arrays"], *saved["of_rows"], dy), (*axes, of_rows, of_rows, of_losses)
+        return tuple(shared(partial(_gradients, **saved["how"]), *given, axes))
     scaled = (None if d is None else at_least_float32(dy) * d for d in saved["gradients"])
     return tuple(None if d is None else d.astype(dtype) for d, dtype in zip(scaled, saved["dtypes"]))
 
 
-def _losses(x, W, t, b, w, ignore_index, eps, rows):
+def _axes(x, W, t, b, w, eps):
+    """What the devices may share of the arguments, of the losses, and of m and s: the rows; the words where a class is one of them."""
+    rows = "rows" if x.ndim == 2 else None
+    is_of_words = W.ndim == 2 and w is None and not eps and jnp.issubdtype(t.dtype, jnp.integer)
+    words = "words" if is_of_words else None
+    (of_x, of_t), (of_W, of_b), others = along(rows, x, t), along(words, W, b), [None] * (W.ndim - 2)
+    return (of_x, of_W, of_t, of_b, *along(None, w)), (rows, *others)[: x.ndim + W.ndim - 3], (rows, None, *others)
+
+
+def _losses(over, x, W, t, b, w, ignore_index, eps, options, rows, classes):
     """The loss of each row, and its maximum m and s = Σ exp(z - m)."""
+    rows = _own_rows(options, rows, x, W)
+    if over["words"]:
+        losses, m, s = _losses_by_words(over["words"], x, W, t, b, ignore_index, rows, classes)
+        return losses if x.ndim == 2 else losses[0], m, s
 
     def step(_, block):
         x, t = block
@@ -162,50 +180,110 @@ def _losses(x, W, t, b, w, ignore_index, eps, rows):
     return losses if x.ndim == 2 else losses[0], m, s
 
 
-def _loss_and_gradients(x, W, t, b, w, ignore_index, eps, rows, reduction):
-    """The reduced loss, and its derivatives, which 16 bits would not hold before they are scaled: each block of logits serves for both."""
-    weights = row_weights(t, w, ignore_index, len(W), wide(x.dtype))
-    total = divisor(math.prod(x.shape[:-1] + W.shape[1:-1]), weights, reduction)
+def _loss_and_gradients(over, x, W, t, b, w, ignore_index, eps, options, rows, classes, count, reduction):
+    """The reduced loss, and its derivatives, which 16 bits would not hold before they are scaled: each block of logits serves for both.
+
+    Not where devices share the words: m and s of a block are theirs together, and they are asked for them once, not for each block.
+    """
+    weights = row_weights(t, w, ignore_index, classes, wide(x.dtype))
+    total = divisor(count, None if weights is None else added_up(weights.sum(), over["rows"]), reduction)
     scale = 1.0 if total is None else jnp.where(total == 0, 0, jnp.ones(()) / total)
+    of_block, of_all_rows = (1.0, scale) if over["rows"] and w is None else (scale, 1.0)  # the devices then add up everything at once
+    rows, words = _own_rows(options, rows, x, W), over["words"]
+    arrays, losses = _as_rows(x, x, t), None
+    if words:
+        losses, *of_all = _losses_by_words(words, x, W, t, b, ignore_index, rows, classes)
+        arrays = *arrays, *of_all
 
     def step(sums, block):
-        x, t = block
+        x, t, *of_all = block
+        if words:
+            of_logits = _d_logits_by_words(words, _logits(x, W, b), *of_all, t, 1.0, ignore_index, classes)
+            sums, of_rows = _added(sums, of_logits, x, W, b, of_block)
+            return sums, (of_rows, None)
         lp, p, _, _ = _probabilities(x, W, b)
-        sums, of_rows = _added(sums, lp, p, x, W, t, b, w, ignore_index, eps, 1.0, scale)
-        return sums, (class_losses(lp, t, w, ignore_index, eps, 1)[0], of_rows)
+        sums, of_rows = _added(sums, class_gradients(lp, p, t, w, ignore_index, eps, 1, 1.0), x, W, b, of_block)
+        return sums, (of_rows, class_losses(lp, t, w, ignore_index, eps, 1)[0])
 
-    sums, (losses, of_rows) = in_chunks(step, _zeros(W, b, w), rows, _as_rows(x, x, t))
-    y, total = class_reduced(losses, weights, reduction)
+    sums, (of_rows, of_blocks) = in_chunks(step, _zeros(W, b, w), rows, arrays)
+    losses = of_blocks if losses is None else losses
+    y = added_up(losses.sum(), over["rows"])
+    y = y if total is None else y / total
     _, d_total = class_spread(jnp.ones((), losses.dtype), y, total)
     dWT, db, dw = sums
-    dw = through_divisor(dw, t, ignore_index, d_total)
-    return y, _in_shape(x, W, t, b, w, dWT, db, dw, *of_rows)
+    sums = dWT, db, through_divisor(dw, t, ignore_index, d_total)
+    gradients = _in_shape(over, x, W, t, b, w, sums, of_rows)
+    return y, *(None if d is None else of_all_rows * d for d in gradients)
 
 
-def _gradients(x, W, t, b, w, m, s, ignore_index, eps, rows, dl):
+def _gradients(over, x, W, t, b, w, m, s, dl, ignore_index, eps, options, rows, classes):
     """The derivatives from those of each row's loss, the logits being recomputed."""
 
     def step(sums, block):
         dl, x, t, m, s = block
-        return _added(sums, *class_probabilities(_logits(x, W, b), m, s), x, W, t, b, w, ignore_index, eps, dl.astype(m.dtype))
+        z, dl = _logits(x, W, b), dl.astype(m.dtype)
+        if over["words"]:
+            of_logits = _d_logits_by_words(over["words"], z, m, s, t, dl, ignore_index, classes)
+        else:
+            of_logits = class_gradients(*class_probabilities(z, m, s), t, w, ignore_index, eps, 1, dl)
+        return _added(sums, of_logits, x, W, b)
 
-    sums, of_rows = in_chunks(step, _zeros(W, b, w), rows, (*_as_rows(x, dl, x, t), m, s))
-    gradients = _in_shape(x, W, t, b, w, *sums, *of_rows)
+    sums, of_rows = in_chunks(step, _zeros(W, b, w), _own_rows(options, rows, x, W), (*_as_rows(x, dl, x, t), m, s))
+    gradients = _in_shape(over, x, W, t, b, w, sums, of_rows)
     return tuple(None if d is None else d.astype(a.dtype) for a, d in zip((x, W, t, b, w), gradients))
 
 
-def _added(sums, lp, p, x, W, t, b, w, ignore_index, eps, dl, scale=1.0):
-    """The sums dWᵀ, db, dw with those of a block of rows, times scale, and its dx and dt; p is its softmax, lp the logarithms of that.
+def _added(sums, of_logits, x, W, b, scale=1.0):
+    """The sums dWᵀ, db, dw with those of a block of rows, times scale, and its dx and dt, from its dz, dt and dw.
 
     dW as its transpose: then x is transposed for the product, not the larger dz, and behind a barrier, since XLA:CPU would do so in the
     product, which takes a quarter longer.
     """
-    dz, dt, dw = class_gradients(lp, p, t, w, ignore_index, eps, 1, dl)
+    dz, dt, dw = of_logits
     matrix, _ = _flat(W, b)
     dz = dz.reshape(x.shape[0], len(matrix)).astype(x.dtype)
     of_block = _dot(lax.optimization_barrier(x.T), dz), None if b is None else _over_rows(dz), dw
     of_rows = _dot(dz, matrix), dt
     return jax.tree.map(lambda a, d: a + scale * d.astype(a.dtype), sums, of_block), jax.tree.map(lambda d: scale * d, of_rows)
+
+
+# -- where devices share the words: each has the logits of its own --------------------------------------------------------
+
+
+def _losses_by_words(words, x, W, t, b, ignore_index, rows, classes):
+    """As `_losses`: what each device's own words give, put together once for all rows."""
+
+    def step(_, block):
+        x, t = block
+        z = _logits(x, W, b)
+        m = z.max(1, keepdims=True)
+        finite = jnp.where(m == -jnp.inf, 0, m)
+        return None, (m, jnp.exp(z - finite).sum(1, keepdims=True), jnp.where(_is_own_target(words, t, len(W)), z, 0).sum(1, keepdims=True))
+
+    _, (own_m, s, z_t) = in_chunks(step, None, rows, _as_rows(x, x, t))
+    m = lax.pmax(own_m, words)
+    s, z_t = lax.psum((s * jnp.exp(own_m - m), z_t), words)
+    losses, (t,) = (m + jnp.log(s) - z_t)[:, 0], _as_rows(x, t)
+    return jnp.where(t == ignore_index, 0, jnp.where((t < 0) | (t >= classes), jnp.nan, losses)), m, s
+
+
+def _d_logits_by_words(words, z, m, s, t, dl, ignore_index, classes):
+    """dz of a device's own words, without dt and dw."""
+    counts = (t != ignore_index) & (t >= 0) & (t < classes)
+    dz = (jnp.exp(z - m) / s - _is_own_target(words, t, z.shape[1])) * jnp.where(counts, dl, 0)[:, None]
+    return dz, None, None
+
+
+def _is_own_target(words, t, own):
+    """Which of the `own` words of this device is the target of each row."""
+    return t[:, None] - lax.axis_index(words) * own == jnp.arange(own)
+
+
+def _own_rows(options, rows, x, W):
+    """The rows of a block of what this device has."""
+    if options is not None and options.batch_chunk_size is not None:
+        return rows
+    return _block_rows(options, x.shape[:-1] + W.shape[:-1], x.shape[-1])
 
 
 def _over_rows(dz):
@@ -226,9 +304,10 @@ def _zeros(W, b, w):
     return zeros(W, W.shape[-1], classes), zeros(b, classes), zeros(w, len(W))
 
 
-def _in_shape(x, W, t, b, w, dWT, db, dw, dx, dt):
-    """The cotangents in the order and shapes of the arguments, in at least float32."""
-    pairs = (x, dx), (W, dWT.T), (t, dt), (b, db), (w, dw)
+def _in_shape(over, x, W, t, b, w, sums, of_rows):
+    """The cotangents in the order and shapes of the arguments, in at least float32, of all devices together."""
+    (dWT, db, dw), (dx, dt) = added_up(sums, over["rows"]), of_rows
+    pairs = (x, added_up(dx, over["words"])), (W, dWT.T), (t, dt), (b, db), (w, dw)
     return tuple(None if d is None else d.reshape(a.shape) for a, d in pairs)
 
 

@@ -72,7 +72,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     That is the input's type, or float32 where the input has less.
 
     Shapes: input (*, *normalized_shape), weight γ of normalized_shape or None -> the shape of input.
-    Backward: dx = r (γ dy - x r² mean(γ dy x));  dγ = Σ dy x r.
+    Backward: with x̂ = x r and h = γ dy:  dx = r (h - x̂ mean(h x̂));  dγ = Σ dy x̂.
     Errors: ValueError where the input does not end in normalized_shape, or the weight has another shape.
     Source: https://arxiv.org/abs/1910.07467, https://pytorch.org/docs/stable/generated/torch.nn.functional.rms_norm.html
 
@@ -89,14 +89,15 @@ def _(input, normalized_shape, weight, eps):
     return y, {"x": input, "r": r, "gamma": weight, "shape": normalized_shape}
 
 
-@rms_norm.def_backward
+@rms_norm.def_backward(recomputes="x")  # as layer_norm's
 def _(saved, dy):
     r, gamma = saved["r"], saved["gamma"]
     axes, leading = _axes(saved["shape"], dy.ndim)
     x, g = at_least_float32(saved["x"]), at_least_float32(dy)
     h = g if gamma is None else g * gamma
-    dx = r * (h - x * (r * r * (h * x).mean(axes, keepdims=True)))
-    dgamma = None if gamma is None else (g * x * r).sum(leading).astype(gamma.dtype)
+    x_hat = x * r
+    dx = r * (h - x_hat * (h * x_hat).mean(axes, keepdims=True))
+    dgamma = None if gamma is None else (g * x_hat).sum(leading).astype(gamma.dtype)
     return dx.astype(saved["x"].dtype), dgamma
 
 

@@ -55,6 +55,10 @@ class Head:
         """The outputs of the call under `vmap` and their batch dimensions, where it says how it is batched."""
         return None
 
+    def on_devices(self, jaxpr: Any) -> Any:
+        """What to lower in the place of this jaxpr where several devices run one program (see `engine/shared.py`); None: the same."""
+        return None
+
 
 class Call:
     """A function of flat arrays, traced; called, it leaves one equation.
@@ -70,6 +74,8 @@ class Call:
         self.is_closed = not any(map(jaxprs.is_traced, self.consts))
         self.program = jaxprs.dce(prog._replace(outvars=made))
         self.head, self.jaxpr = head.with_consts(len(self.consts)), jaxprs.as_jaxpr(self.program, head.name)
+        on_devices = self.head.on_devices(self.jaxpr)
+        self.more = {} if on_devices is None else {"on_devices": on_devices}
         first = len(prog.invars)
         self.outputs = range(first, first + len(made))  # each as a number among inputs and what is made; or a constant itself
         if hands_through:
@@ -79,7 +85,7 @@ class Call:
     def __call__(self, *values) -> list:
         everything = [*self.consts, *values]
         if self.program.outvars or self.program.eqns:
-            everything += op_p.bind(*everything, call=self.head, jaxpr=self.jaxpr)
+            everything += op_p.bind(*everything, call=self.head, jaxpr=self.jaxpr, **self.more)
         return [everything[i] if isinstance(i, int) else i for i in self.outputs]
 
     def types(self, avals: Sequence[Any]) -> list:
@@ -126,17 +132,18 @@ def _compiled(jaxpr) -> Callable:
 
 
 @op_p.def_impl
-def _run(*values, call, jaxpr):
+def _run(*values, call, jaxpr, on_devices=None):
     return _compiled(jaxpr)(*values)
 
 
 @op_p.def_effectful_abstract_eval
-def _types(*_, call, jaxpr):
+def _types(*_, call, jaxpr, on_devices=None):
     return jaxprs.types_of(jaxpr)
 
 
-def _lower(ctx, *values, call, jaxpr):
+def _lower(ctx, *values, call, jaxpr, on_devices=None):
     """A function of its own in the module, called from `module/path/NAME`, as profilers show it."""
+    jaxpr = on_devices if on_devices is not None and jaxprs.is_split(ctx) else jaxpr
     ir = mlir.ir
     with ir.Location.name(str(ctx.name_stack.extend(call.name)), childLoc=ir.Location.current):  # pyright: ignore[reportArgumentType]
         if jaxprs.is_high(jaxpr):
@@ -151,7 +158,7 @@ _lowered_by_tracing = mlir.lower_fun(lambda *values, jaxpr: core.jaxpr_as_fun(ja
 mlir.register_lowering(op_p, _lower, cacheable=False)  # JAX's cache of lowerings forgets where each call stands
 
 
-def _jvp(primals, tangents, *, call, jaxpr):
+def _jvp(primals, tangents, *, call, jaxpr, on_devices=None):
     """JAX's derivative of the formula: its equations, one by one."""
     on = [i for i, t in enumerate(tangents) if type(t) is not ad.Zero]
 
@@ -165,7 +172,7 @@ def _jvp(primals, tangents, *, call, jaxpr):
     return outputs, [ad.Zero(jax.typeof(y).to_tangent_aval()) if t.dtype == jax.dtypes.float0 else t for y, t in zip(outputs, slopes)]
 
 
-def _transpose(cotangents, *values, call, jaxpr):
+def _transpose(cotangents, *values, call, jaxpr, on_devices=None):
     """Of a call that is linear in some arguments: it stood in somebody's tangent function."""
     on = [i for i, x in enumerate(values) if ad.is_undefined_primal(x)]
 
@@ -185,10 +192,10 @@ ad.primitive_transposes[op_p] = _transpose
 _mapped_calls = Bounded(1024)
 
 
-def _batch(axis, values, dims, *, call, jaxpr):
+def _batch(axis, values, dims, *, call, jaxpr, **on_devices):
     """The same call of the mapped formula; or what the op says of its own. (JAX asks of every call, also where nothing is mapped.)"""
     if not any(_depends(jaxpr, dims, axis)):
-        return op_p.bind(*values, call=call, jaxpr=jaxpr), [None] * len(jaxprs.types_of(jaxpr)[0])
+        return op_p.bind(*values, call=call, jaxpr=jaxpr, **on_devices), [None] * len(jaxprs.types_of(jaxpr)[0])
     if (declared := call.batched(axis, values, dims)) is not None:
         return declared
     key = (call, jaxpr, tuple(dims), axis.name, axis.size, axis.spmd_name, tuple(map(jax.typeof, values)), jaxprs.trace_context())

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import inspect
 import itertools
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -61,8 +62,8 @@ def every_equation(jaxpr):
 
 
 def inner_jaxprs(eqn):
-    """The jaxprs among the parameters of an equation."""
-    inner = list(eqn.params.values())
+    """The jaxprs among the parameters of an equation. (An op's other one, for several devices, is the same once more.)"""
+    inner = [value for name, value in eqn.params.items() if name != "on_devices"]
     while inner:
         value = inner.pop()
         if hasattr(value, "eqns"):
@@ -208,6 +209,12 @@ def varying(x) -> frozenset:
     return frozenset(getattr(getattr(aval, "manual_axis_type", None), "varying", None) or ())
 
 
+def varying_as(x, aval) -> Any:
+    """The value, varying over the axes over which one of this type does, too."""
+    missing = tuple(sorted(varying(aval) - varying(x), key=str))
+    return lax.pcast(x, missing, to="varying") if missing else x
+
+
 def explicit_sharding(aval, order: Sequence[int] | None = None) -> Any:
     """The sharding that the type of a value carries on an explicit mesh, its axes in this order; None where it carries none."""
     sharding = getattr(aval, "sharding", None)
@@ -240,6 +247,26 @@ def without_layouts(f: Callable, layouts: Any) -> Callable:
     return jax.sharding.auto_axes(f, axes=mesh.axis_names, out_sharding=layouts)
 
 
+def may_be_split(jaxpr) -> bool:
+    """Whether XLA may split the values of this jaxpr among devices: no type says how they lie, and no `shard_map` has split them."""
+    mesh = jax.sharding.get_abstract_mesh()
+    avals = [v.aval for v in (*jaxpr.invars, *jaxpr.outvars)]
+    is_free = not (mesh.manual_axes or mesh.explicit_axes) and not any(varying(a) or is_laid_out(a) for a in avals)
+    return is_free and all(isinstance(n, int) for a in avals for n in a.shape)
+
+
+def is_split(ctx) -> bool:
+    """Whether what is being lowered is one program for several devices, which are there; not so what each runs inside a `shard_map`."""
+    context = ctx.module_context.axis_context
+    devices, is_known = getattr(context, "device_assignment", None), getattr(context, "abstract_mesh", None) is not None
+    return is_known and devices is not None and len(devices) > 1 and not ctx.module_context.lowering_parameters.for_export
+
+
+def devices_along(mesh, names: Sequence[str]) -> int:
+    """Into how many parts these axes of a mesh split."""
+    return math.prod(mesh.shape[name] for name in names)
+
+
 def barrier(arrays: Any) -> Any:
     """`lax.optimization_barrier`, which would make everything vary over what anything does: so once for each kind."""
     leaves, tree = jax.tree.flatten(arrays)
@@ -263,8 +290,7 @@ def typed(x, aval) -> Any:
     have, wanted = varying(x), varying(aval)
     if extra := tuple(sorted(have - wanted, key=str)):
         x = lax.psum(x, extra)
-    if missing := tuple(sorted(wanted - have, key=str)):
-        x = lax.pcast(x, missing, to="varying")
+    x = varying_as(x, aval)
     lies = jax.typeof(x).sharding
     if lies.mesh != sharding.mesh or (explicit_sharding(aval) is not None and lies.spec != sharding.spec):
         x = _resharded(x, sharding)

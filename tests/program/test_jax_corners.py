@@ -19,9 +19,10 @@ import pytest
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jax.custom_derivatives import linear_call
+from jax.experimental.custom_partitioning import ArrayMapping, SdyShardingRule, custom_partitioning
 from jax.extend import core, linear_util, source_info_util
 from jax.interpreters import ad, batching, mlir
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from primitive_cases import CASES
 
 from bpjax.engine import RULES
@@ -450,6 +451,32 @@ def after(act, key: str):
     return given[key]
 
 
+# Another one, which notes where it is lowered, after a function that says how devices do it in parts.
+
+place_p = core.Primitive("place")
+place_p.def_impl(lambda x: x)
+place_p.def_abstract_eval(lambda x: x)
+
+
+def _noted(ctx, x):
+    given["lowered"] = ctx.module_context
+    return [x]
+
+
+mlir.register_lowering(place_p, _noted)
+in_parts = custom_partitioning(lambda x: x * 2)
+in_parts.def_partition(
+    lambda mesh, arguments, results: (mesh, lambda x: x * len(x), arguments[0].sharding, (arguments[0].sharding,)),
+    sharding_rule=SdyShardingRule((ArrayMapping("a"),), (ArrayMapping("a"),)),
+)
+
+
+def on_two():
+    """What both give for an array of 12 ones that two devices share."""
+    mesh = jax.make_mesh((2,), ("i",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
+    return jax.jit(lambda x: place_p.bind(in_parts(x)))(jax.device_put(np.ones(12, np.float32), NamedSharding(mesh, PartitionSpec("i"))))
+
+
 def missing(names: str, holder) -> set:
     return {name for name in names.split() if not hasattr(holder, name)}
 
@@ -664,6 +691,25 @@ CORNERS = {  # what is asked, and the answer
     "batching.fancy_primitive_batchers: the axis has its size": (lambda: after(batch, "axis").size, 2),
     "batching.fancy_primitive_batchers: the axis has a spmd_name": (lambda: np.ravel(after(batch, "axis").spmd_name), ["mesh"]),
     "batching.fancy_primitive_batchers: what is unmapped has the dimension None": (lambda: after(batch, "dims"), [0, None]),
+    # one program for several devices
+    "custom_partitioning: each device runs its part": (lambda: on_two().tolist(), [6.0] * 12),
+    "custom_partitioning: one device runs the function": (lambda: jax.jit(in_parts)(np.ones(3, np.float32)).tolist(), [2.0] * 3),
+    "lowering: it knows its devices where a program has a custom_partitioning": (
+        lambda: len(after(on_two, "lowered").axis_context.device_assignment),
+        2,
+    ),
+    "lowering: it knows their mesh": (lambda: after(on_two, "lowered").axis_context.abstract_mesh.axis_names, ("i",)),
+    "lowering: it tells what is exported": (lambda: after(on_two, "lowered").lowering_parameters.for_export, False),
+    "get_abstract_mesh: it has no axes outside": (
+        lambda: (jax.sharding.get_abstract_mesh().manual_axes, jax.sharding.get_abstract_mesh().explicit_axes),
+        ((), ()),
+    ),
+    "get_abstract_mesh: it knows the axes of a shard_map": (
+        lambda: jax.shard_map(
+            lambda: len(jax.sharding.get_abstract_mesh().manual_axes), mesh=MESH, in_specs=(), out_specs=PartitionSpec()
+        )(),
+        1,
+    ),
     # what parameters hold
     "dot_general: its dimension numbers are contracted axes, then batch axes": (
         lambda: params("dot_general")["dimension_numbers"],

@@ -5,9 +5,11 @@ on a CPU 64 images of 3 x 32 x 32 to 32 channels take it 6.6 ms, and a product 2
 """
 
 import math
+from functools import partial
 
 import jax.numpy as jnp
 
+from ...engine import added_up, along, shared
 from .._shared.checks import wide
 from .._shared.chunks import even_rows, in_chunks
 from .._shared.sizes import is_known
@@ -31,6 +33,10 @@ def is_for(W, windows, shape):
 
 def correlate(x, W, windows):
     """y[o] = Σ_c W[o, c] ⋆ x[c]."""
+    return shared(partial(_correlate, windows=windows), (x, W), [*along("examples", x), *along(None, W)], along("examples", x))[0]
+
+
+def _correlate(over, x, W, windows):
     size, matrix = windows.positions(x.shape[2:]), W.reshape(len(W), -1)
 
     def step(_, chunk):
@@ -38,7 +44,7 @@ def correlate(x, W, windows):
         return None, times_each(matrix, _patches(x, size, windows))
 
     _, y = in_chunks(step, None, _examples(x, size, windows), (x,))
-    return y.reshape(len(x), len(W), *size)
+    return [y.reshape(len(x), len(W), *size)]
 
 
 def input_grad(y, W, windows, size):
@@ -49,6 +55,10 @@ def input_grad(y, W, windows, size):
 
 def weight_grad(x, y, windows):
     """W[o, c] = Σ_n x[n, c] ⋆ y[n, o]."""
+    return shared(partial(_weight_grad, windows=windows), (x, y), along("examples", x, y), along(None, x))[0]
+
+
+def _weight_grad(over, x, y, windows):
     size, shape = y.shape[2:], (y.shape[1], x.shape[1], *windows.kernel)
 
     def step(W, chunk):
@@ -58,7 +68,7 @@ def weight_grad(x, y, windows):
 
     W = jnp.zeros((shape[0], math.prod(shape[1:])), wide(x.dtype))
     W, _ = in_chunks(step, W, _examples(x, size, windows), (x, y.reshape(*y.shape[:2], math.prod(size))))
-    return W.reshape(shape).astype(x.dtype)
+    return [added_up(W.reshape(shape).astype(x.dtype), over["examples"])]
 
 
 def _patches(x, size, windows):

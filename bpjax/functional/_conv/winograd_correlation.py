@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ...engine import after
+from ...engine import added_up, after, along, shared
 from .._shared.chunks import even_rows, in_chunks
 from .._shared.sizes import is_known
 from . import dense_correlation
@@ -45,10 +45,13 @@ def is_for(W, windows, shape):
 def correlate(x, W, windows):
     """y[o] = Σ_c W[o, c] ⋆ x[c]."""
     plain = partial(dense_correlation.correlate, windows=windows)
-    return lax.platform_dependent(x, W, cpu=partial(_correlate, windows=windows), default=plain)
+    of_each = lambda x, W: shared(
+        partial(_correlate, windows=windows), (x, W), [*along("examples", x), *along(None, W)], along("examples", x)
+    )[0]
+    return lax.platform_dependent(x, W, cpu=of_each, default=plain)
 
 
-def _correlate(x, W, windows):
+def _correlate(over, x, W, windows):
     size = windows.positions(x.shape[2:])
     W = after(W, [x])  # or XLA makes the tiles of all layers' kernels at the beginning of a program
     kernels = _both(G, [[W[..., i, j] for j in range(3)] for i in range(3)])
@@ -59,7 +62,7 @@ def _correlate(x, W, windows):
         return None, _joined(_both(A_T, products))[:, : size[0], : size[1]]
 
     _, y = in_chunks(step, None, even_rows(len(x), x.size, VALUES), (x,))
-    return y.transpose(0, 3, 1, 2)
+    return [y.transpose(0, 3, 1, 2)]
 
 
 def input_grad(y, W, windows, size):
@@ -71,10 +74,11 @@ def input_grad(y, W, windows, size):
 def weight_grad(x, y, windows):
     """W[o, c] = Σ_n x[n, c] ⋆ y[n, o]."""
     plain = partial(dense_correlation.weight_grad, windows=windows)
-    return lax.platform_dependent(x, y, cpu=partial(_weight_grad, windows=windows), default=plain)
+    of_each = lambda x, y: shared(partial(_weight_grad, windows=windows), (x, y), along("examples", x, y), along(None, x))[0]
+    return lax.platform_dependent(x, y, cpu=of_each, default=plain)
 
 
-def _weight_grad(x, y, windows):
+def _weight_grad(over, x, y, windows):
     size, shape = y.shape[2:], (y.shape[1], x.shape[1])
 
     def step(sums, chunk):
@@ -83,7 +87,7 @@ def _weight_grad(x, y, windows):
         return jax.tree.map(lambda sum, b, a: sum + jnp.einsum("nhwo,nhwc->oc", b, a), sums, of_y, of_x), None
 
     sums, _ = in_chunks(step, [[jnp.zeros(shape, x.dtype)] * 4] * 4, even_rows(len(x), x.size + y.size, VALUES), (y, x))
-    return jnp.stack(jax.tree.leaves(_both(G_T, sums)), -1).reshape(*shape, 3, 3)
+    return [added_up(jnp.stack(jax.tree.leaves(_both(G_T, sums)), -1).reshape(*shape, 3, 3), over["examples"])]
 
 
 def _channels_last(x):

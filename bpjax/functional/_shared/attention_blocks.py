@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...engine import after
+from ...engine import after, scan
 from .checks import at_least_float32, wide
 from .reduction import unbroadcast
 from .sizes import surely
@@ -210,7 +210,7 @@ AT_A_TIME = 2  # pairs of blocks in a step: XLA:CPU works on what one does not n
 
 def _over_pairs(step, start, grid, first):
     """A scan over the pairs of blocks. XLA would make all starts at the beginning of a program: not before the array `first` is there."""
-    return lax.scan(step, after(start, [first]), grid.pairs(), unroll=AT_A_TIME)
+    return scan(step, after(start, [first]), grid.pairs(), unroll=AT_A_TIME)
 
 
 def _added(a, d, start, axis):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ...engine import after
+from ...engine import after, scan
 
 __all__ = ()  # no layers
 
@@ -27,7 +27,7 @@ def in_chunks(step, carry, rows, arrays):
         carry, new = step(carry, chunk(i))
         return (carry, jax.tree.map(lambda a, b: lax.dynamic_update_slice_in_dim(a, b, i * rows, 0), outputs, new)), None
 
-    (carry, outputs), _ = lax.scan(place, after((carry, zeros), jax.tree.leaves(arrays)), jnp.arange(full // rows))
+    (carry, outputs), _ = scan(place, after((carry, zeros), jax.tree.leaves(arrays)), jnp.arange(full // rows))
     if full < n:
         carry, rest = step(carry, jax.tree.map(lambda a: a[full:], arrays))
         outputs = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), outputs, rest)
