@@ -36,8 +36,8 @@ class _Perturbed(Widening):
     def _cast(self, eqn, x):
         return jaxprs.evaluate(eqn, [x])[0]
 
-    def _equation(self, eqn, values):
-        outputs = super()._equation(eqn, values)
+    def _equation(self, eqn, values, active):
+        outputs = super()._equation(eqn, values, active)
         return outputs if self.dtype is not None else [self.off(x) for x in outputs]
 
     def off(self, x):

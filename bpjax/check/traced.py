@@ -55,7 +55,8 @@ class Wide:
 
     def __init__(self, traced: Traced, widening: Widening):
         self.widening = widening
-        program, consts = widened(traced.program, widening, [v.aval for v in traced.program.invars])
+        active = [True] * len(traced.leaves) + [False] * len(traced.given)
+        program, consts = widened(traced.program, widening, [v.aval for v in traced.program.invars], active)
         self.program = inlined(consts_last(program, len(consts)), is_op)
         with jax.enable_x64(True):
             self.leaves = list(map(wide_array, traced.leaves))

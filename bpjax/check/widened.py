@@ -64,17 +64,24 @@ class Widening:
         """A value in that type."""
         return widest(x)
 
-    def evaluate(self, prog: Program, values: Sequence[Any]) -> list:
-        """The program's outputs in float64, for inputs in float64."""
+    def evaluate(self, prog: Program, values: Sequence[Any], active: Sequence[bool] | None = None) -> list:
+        """The program's outputs in float64, for inputs in float64.
+
+        `active`: which of those are differentiated, [] for none; left out, all that can be.
+        """
         env = dict(zip(prog.invars, values))
+        on = set(prog.invars if active is None else (v for v, a in zip(prog.invars, active) if a))
 
         def read(atom):
             return self.value(jaxprs.literal(atom)) if isinstance(atom, Literal) else env[atom]
 
         for eqn in prog.eqns:
+            actives = [not isinstance(v, Literal) and v in on and jaxprs.is_differentiable(v.aval) for v in eqn.invars]
             with standing_at(eqn), jax.enable_x64(True):  # the equation itself may have been traced without
-                outputs = self._equation(eqn, [read(v) for v in eqn.invars])
+                outputs = self._equation(eqn, [read(v) for v in eqn.invars], actives)
             env.update(zip(eqn.outvars, map(self.value, outputs)))
+            if any(actives) and eqn.primitive.name != "stop_gradient":
+                on.update(eqn.outvars)
         return [read(v) for v in prog.outvars]
 
     def call(self, call: Call) -> Callable:
@@ -88,25 +95,25 @@ class Widening:
 
         return wide
 
-    def _equation(self, eqn, values) -> Sequence[Any]:
+    def _equation(self, eqn, values, active) -> Sequence[Any]:
         name = eqn.primitive.name
         if name in _SILENT:
             return []
         if is_op(eqn):
             return self._op(eqn, values)
         if name in CALLS:
-            return self.evaluate(inside(eqn), values)
+            return self.evaluate(inside(eqn), values, active)
         if name == "convert_element_type" or name == "reduce_precision":
             return [self._cast(eqn, values[0])]
         if name == "stop_gradient" and self.stop is not None:
             return [self.stop(values[0])]
         if name in ("custom_jvp_call", "custom_vjp_call"):
-            if self.is_plain(eqn):
-                return self.evaluate(inside(eqn), values)
-            return self._custom_jvp(eqn, values) if name == "custom_jvp_call" else self._custom_vjp(eqn, values)
+            if self.is_plain(eqn) or not any(active):
+                return self.evaluate(inside(eqn), values, active)
+            return self._custom_jvp(eqn, values, active) if name == "custom_jvp_call" else self._custom_vjp(eqn, values, active)
         if name in _NARROW or not (name in _KNOWN or name in self.known):
             return self._narrow(eqn, values)
-        params = {key: self._parameter(value) for key, value in eqn.params.items()}
+        params = {key: self._parameter(value, _active_inside(eqn, active)) for key, value in eqn.params.items()}
         return jaxprs.evaluate(eqn.replace(params=params), values)
 
     def _cast(self, eqn, x):
@@ -130,12 +137,12 @@ class Widening:
         own = [_in_type(x, v.aval) for x, v in zip(values, eqn.invars)]
         return jaxprs.evaluate(eqn, own)
 
-    def _parameter(self, value):
+    def _parameter(self, value, active=None):
         """A parameter of an equation, with float64 for each floating type, and wide programs for programs."""
         if hasattr(value, "eqns"):
-            return self._jaxpr(value)
+            return self._jaxpr(value, active)
         if isinstance(value, tuple) and value:
-            wide = list(map(self._parameter, value))
+            wide = [self._parameter(part, active) for part in value]
             if all(a is b for a, b in zip(wide, value)):
                 return value
             return type(value)(*wide) if hasattr(value, "_fields") else tuple(wide)
@@ -147,10 +154,11 @@ class Widening:
             return None
         return value
 
-    def _jaxpr(self, jaxpr):
+    def _jaxpr(self, jaxpr, active):
         prog, consts = jaxprs.program(jaxpr)
         avals = [self._aval(v.aval) for v in prog.invars[len(consts) :]]
-        found, closed = jaxprs.trace(lambda *values: self.evaluate(prog, [*map(self.value, consts), *values]), *avals)
+        on = None if active is None else [False] * len(consts) + active
+        found, closed = jaxprs.trace(lambda *values: self.evaluate(prog, [*map(self.value, consts), *values], on), *avals)
         return jaxprs.like(jaxpr, jaxprs.with_constants(found, closed))
 
     def _aval(self, aval):
@@ -167,41 +175,47 @@ class Widening:
             self._calls[key] = Call(formula, list(map(jax.typeof, values)), call.widened(self, *types))
         return self._calls[key](*values)
 
-    def _custom_jvp(self, eqn, values):
-        inner, types = inside(eqn), [v.aval for v in eqn.invars]
-        n = eqn.params["num_consts"]
-        differentiable = [jaxprs.is_differentiable(a) for a in types]
+    def _custom_jvp(self, eqn, values, active):
+        inner, n = inside(eqn), eqn.params["num_consts"]
         with self.settings.applied():
-            rule, consts, has_tangent = jaxprs.custom_jvp_program(eqn, differentiable)
+            rule, consts, has_tangent = jaxprs.custom_jvp_program(eqn, active)
         symbolic = eqn.params["symbolic_zeros"]
 
         @jax.custom_jvp
         @_standing_for(eqn)
         def function(*values):
-            return self.evaluate(inner, values)
+            return self.evaluate(inner, values, active)
 
         @function.defjvp
         def _(primals, tangents):
-            given = [t for t, a in zip(tangents[n:], differentiable[n:]) if a or not symbolic]
-            out = self.evaluate(rule, [*map(self.value, consts), *primals[n:], *given])
+            given = [t for t, a in zip(tangents[n:], active[n:]) if a or not symbolic]
+            on = [False] * len(consts) + active[n:] + [True] * len(given)
+            out = self.evaluate(rule, [*map(self.value, consts), *primals[n:], *given], on)
             y, found = out[: len(eqn.outvars)], iter(out[len(eqn.outvars) :])
             return y, [next(found) if on else jaxprs.zeros(jax.typeof(o).to_tangent_aval()) for o, on in zip(y, has_tangent)]
 
         return function(*values)
 
-    def _custom_vjp(self, eqn, values):
+    def _custom_vjp(self, eqn, values, active):
         inner, types = inside(eqn), [v.aval for v in eqn.invars]
         parts, n_out = jaxprs.custom_vjp_parts(eqn), len(eqn.outvars)
-        active = [jaxprs.is_differentiable(a) for a in types]
+        residuals: list = []  # None for those that are traced; the others are no numbers of the program's: flags for Python perhaps
+
+        def outputs_and_traced(*values):
+            outputs, found = parts.forward(values, active)
+            residuals[:] = [None if jaxprs.is_traced(x) else x for x in found]
+            return [*outputs, *filter(jaxprs.is_traced, found)]
+
         with self.settings.applied():
-            forward, consts = jaxprs.trace(lambda *values: [x for part in parts.forward(values, active) for x in part], *types)
+            forward, consts = jaxprs.trace(outputs_and_traced, *types)
         kept = [v.aval for v in forward.outvars[n_out:]]
         dys = [v.aval.to_tangent_aval() for v in eqn.outvars]
         on: list[bool] = []
 
         def flat(*given):
-            residuals, cotangents = given[: len(kept)], iter(given[len(kept) :])
-            dxs = parts.backward(residuals, [jaxprs.zeros(a) if _is_empty(a) else next(cotangents) for a in dys])
+            given = iter(given)
+            everything, cotangents = [next(given) if x is None else x for x in residuals], given
+            dxs = parts.backward(everything, [jaxprs.zeros(a) if _is_empty(a) else next(cotangents) for a in dys])
             on[:] = [a and dx is not None and not _is_empty(jax.typeof(dx)) for a, dx in zip(active, dxs)]
             return [dx for dx, a in zip(dxs, on) if a]
 
@@ -211,19 +225,37 @@ class Widening:
         @jax.custom_vjp
         @_standing_for(eqn)
         def function(*values):
-            return self.evaluate(inner, values)
+            return self.evaluate(inner, values, active)
 
         def function_fwd(*values):
-            out = self.evaluate(forward, [*map(self.value, consts), *values])
+            out = self.evaluate(forward, [*map(self.value, consts), *values], [])
             return out[:n_out], out[n_out:]
 
         def function_bwd(residuals, cotangents):
             given = [c for c, a in zip(cotangents, dys) if not _is_empty(a)]
-            found = iter(self.evaluate(backward, [*map(self.value, more), *residuals, *given]))
+            found = iter(self.evaluate(backward, [*map(self.value, more), *residuals, *given], []))
             return tuple(next(found) if a else None for a in on)
 
         function.defvjp(function_fwd, function_bwd)
         return function(*values)
+
+
+def _active_inside(eqn, active) -> list[bool] | None:
+    """Which inputs of the programs inside an equation are differentiated, [] for none; None where all that can be."""
+    if not any(active):
+        return []
+    if eqn.primitive.name == "cond":
+        return active[1:]
+    if eqn.primitive.name in jaxprs.CHECKPOINTS:
+        return active
+    if eqn.primitive.name != "scan":
+        return None
+    scan, on = jaxprs.scan_parts(eqn), list(active)
+    carried = slice(scan.consts, scan.consts + scan.carry)
+    can_be = [jaxprs.is_differentiable(v.aval) for v in scan.body.invars[carried]]
+    while on[carried] != (again := [a or b and c for a, b, c in zip(on[carried], jaxprs.dependent(scan.body, on)[len(on) :], can_be)]):
+        on[carried] = again
+    return on
 
 
 def _standing_for(eqn) -> Callable:
@@ -245,10 +277,10 @@ def is_op(eqn) -> bool:
     return eqn.primitive.name == "op" and eqn.params["call"].is_written([False] * len(eqn.invars))
 
 
-def widened(prog: Program, widening: Widening, avals: Sequence[Any]) -> tuple[Program, list]:
-    """The wide program, for inputs whose own types are these, and its constants (which come first)."""
+def widened(prog: Program, widening: Widening, avals: Sequence[Any], active: Sequence[bool]) -> tuple[Program, list]:
+    """The wide program, for inputs of which these are the own types and these are differentiated, and its constants (which come first)."""
     with jax.enable_x64(True):
-        return jaxprs.trace(lambda *values: widening.evaluate(prog, values), *map(widening._aval, avals))
+        return jaxprs.trace(lambda *values: widening.evaluate(prog, values, active), *map(widening._aval, avals))
 
 
 def wide_type(dtype) -> Any:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 from jax.extend import core
 from jax.interpreters import ad, mlir
 
@@ -221,6 +222,37 @@ def test_a_custom_rule_that_no_oracle_can_judge_is_not_called_ok():
     assert verdicts(report) == {"not judged"} and not report.ok
     with pytest.raises(AssertionError, match="tripled"):
         report.assert_ok()
+
+
+def test_custom_rules_are_asked_for_what_is_differentiated_alone():
+    """Libraries raise where an argument that they hold fixed is differentiated, and keep flags of Python's for the way back."""
+
+    @functools.partial(jax.custom_jvp)
+    def scaled(z, factor):
+        return z * factor
+
+    def scaled_jvp(primals, tangents):
+        assert type(tangents[1]) is SymbolicZero, "the factor is fixed"
+        return scaled(*primals), tangents[0] * primals[1]
+
+    scaled.defjvp(scaled_jvp, symbolic_zeros=True)
+
+    @jax.custom_vjp
+    def powered(z, shift):
+        return z**3 + shift
+
+    def forward(z, shift):
+        assert not shift.perturbed, "the shift is fixed"
+        return z.value**3 + shift.value, (z.value, True, np.float32(3))
+
+    def backward(kept, dy):
+        z, is_cube, factor = kept
+        return (dy * factor * z**2 if is_cube else dy), None
+
+    powered.defvjp(forward, backward, symbolic_zeros=True)
+    fixed = jnp.arange(x.size, dtype=x.dtype).reshape(x.shape)
+    f = lambda w: jnp.sum(powered(scaled(jnp.sin(w), jnp.cos(fixed)), fixed))
+    bpjax.check_gradients(f, x).assert_ok()
 
 
 def test_a_right_custom_rule_is_judged_by_its_plain_function():
