@@ -179,7 +179,6 @@ class Layout(NamedTuple):
 
 DATA, MODEL, GRID = {"data": DEVICES}, {"model": DEVICES}, {"data": DEVICES // 2, "model": 2}
 LOCAL = ["linear_cross_entropy", "attention", "LayerNorm", "Embedding", "MLP", "GPT"]
-EXPLICIT = ["linear_cross_entropy", "LayerNorm", "RMSNorm", "BatchNorm1d", "MLP"]
 ROWS = {
     **{f"jit, split data: {name}": (name, Layout("jit", DATA, "data")) for name in MODELS},
     "jit, split weights: MLP by columns, then rows": ("MLP", Layout("jit", MODEL, None, columns_then_rows)),
@@ -191,7 +190,7 @@ ROWS = {
     "jit, split data and weights: GPT": ("GPT", Layout("jit", GRID, "data", of_gpt)),
     **{f"shard_map: {name}": (name, Layout("shard_map", DATA, "data")) for name in LOCAL},
     **{f"shard_map, unchecked: {name}": (name, Layout("shard_map unchecked", DATA, "data")) for name in LOCAL},
-    **{f"explicit mesh: {name}": (name, Layout("explicit", DATA, "data")) for name in EXPLICIT},
+    **{f"explicit mesh: {name}": (name, Layout("explicit", DATA, "data")) for name in MODELS},
     **{f"pmap: {name}": (name, Layout("pmap", DATA, "data")) for name in LOCAL},
 }
 

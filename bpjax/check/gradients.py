@@ -13,6 +13,7 @@ from ..program import jaxprs
 from ..program.modules import leaf_name
 from . import oracles
 from .judge import Customs, Judge, Own, Precision
+from .progress import progress
 from .report import Report
 from .traced import Traced
 
@@ -135,7 +136,7 @@ class _Check:
 
     def report(self) -> Report:
         """What is judged; and what JAX lent, which proves nothing."""
-        with engine.lent() as names:
+        with engine.lent() as names, progress(self.title) as self.begin:
             report = self._report()
         lent = [f"borrowed from JAX, and so held against itself: {', '.join(dict.fromkeys(names))}"] if names else []
         return report._replace(notes=[*report.notes, *lent])
@@ -145,6 +146,7 @@ class _Check:
         u = oracles.cotangents(self.seed, self.traced.outputs)
         notes: list[str] = []
         with jax.default_matmul_precision("highest"), np.errstate(all="ignore"):  # what is not finite is judged, and not warned of
+            self.begin("run in its own types")
             try:
                 own = Own.of(self.traced, u)
             except (engine.NoRuleError, engine.HalfAnOpError):
@@ -166,7 +168,8 @@ class _Check:
         return Report(head, found.leaves, found.findings, found.blame, [*notes, *found.notes])
 
     def _judge(self, precision: Precision, own, u) -> Judge:
-        return Judge(self.traced, self.plain, self.customs, self.paths, own, u, self.seed, precision)
+        self.begin("differentiated in float64")
+        return Judge(self.traced, self.plain, self.customs, self.paths, own, u, self.seed, precision, self.begin)
 
     def _head(self, judged, asked) -> str:
         where = f"{jax.default_backend()} · {judged}, arguments {self.dtype} · highest · jax {jax.__version__}"

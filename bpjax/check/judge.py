@@ -83,9 +83,12 @@ class Judged(NamedTuple):
 
 
 class Judge:
-    """Holds the gradients of one program, in one precision, and asks the oracles about them."""
+    """Holds the gradients of one program, in one precision, and asks the oracles about them; `begin` is told how far that is."""
 
-    def __init__(self, traced: Traced, plain: Traced, customs: Customs, paths, own: Own, u, seed: int, precision: Precision):
+    def __init__(
+        self, traced: Traced, plain: Traced, customs: Customs, paths, own: Own, u, seed: int, precision: Precision, begin: Callable
+    ):
+        self.begin = begin
         self.traced, self.customs, self.paths, self.own, self.seed, self.precision = traced, customs, paths, own, seed, precision
         self.of_plain, self.n = plain, len(paths)
         self.hand = precision.of(traced)
@@ -138,9 +141,12 @@ class Judge:
         """Ask the oracles; name the rules at fault."""
         self._values()
         numeric = numeric and self.precision is Precision.WIDE
+        self.begin("moved along directions")
         self.moved = self._moved(numeric)
+        self.begin("held against the oracles")
         self.orders, self.on_purpose = self._orders(numeric)
         leaves = list(map(self._leaf, range(self.n)))
+        self.begin("rules asked one by one")
         blame = []
         if self.findings or any(leaf.verdict == "WRONG" for leaf in leaves):
             blame = self._blame(self.inputs)
@@ -150,6 +156,7 @@ class Judge:
             self.notes.append("rules were not asked beside the point, where jax.grad, which is wrong here, would have to judge them")
         else:
             blame = self._elsewhere()
+        self.begin("rules run in the types given")
         if self.precision is not Precision.GIVEN:
             self._in_own_types()
             if narrow := list(self.hand.widening.narrow):

@@ -1,6 +1,8 @@
 """What the check says of programs that resist it: each verdict, each note, each way in."""
 
 import functools
+import io
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ from jax.interpreters import ad, mlir
 import bpjax
 import bpjax.functional as F
 from bpjax import nn
+from bpjax.check import progress
 from bpjax.engine import RULES
 from bpjax.engine.rule import PrimitiveRule
 
@@ -202,6 +205,26 @@ def test_two_derivatives_that_agree_and_are_wrong_are_no_tie(monkeypatch):
     monkeypatch.setitem(RULES, "thrice", PrimitiveRule("thrice", lambda eq, dy: eq.x[0] * (3 * dy), "x"))
     report = bpjax.check_gradients(lambda w: jnp.sum(wrong.bind(jnp.sin(w)) * jnp.exp(w)), x)
     assert "both derivatives are wrong" in report.leaves[0].note
+
+
+class Screen(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("seconds, is_watched", [(0, True), (0, False), (1000, True)])
+def test_a_bar_where_it_takes_long_and_somebody_looks_on(seconds, is_watched, monkeypatch):
+    screen = Screen() if is_watched else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(progress, "SECONDS", seconds)
+    bpjax.check_gradients(lambda w: jnp.sum(w**2), x).assert_ok()
+    stages = [stage for stage in progress.STAGES if f"bpjax.check_gradients: {stage} " in screen.getvalue()]
+    assert stages == (list(progress.STAGES) if is_watched and seconds == 0 else [])
+
+
+def test_a_check_without_tqdm(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    bpjax.check_gradients(lambda w: jnp.sum(w**2), x).assert_ok()
 
 
 @pytest.mark.parametrize("steps", [100, 1000])
