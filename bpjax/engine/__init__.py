@@ -29,7 +29,7 @@ from .replaced import Replacements, replacements
 from .rule import no_gradient, rule
 from .saved import RecomputeOnly
 from .shared import added_up, along, shared
-from .sweep import RULES, Record, Rule, Tape, Wrapped, checked, rule_of, run, sweep
+from .sweep import RULES, Missing, Record, Rule, Tape, Wrapped, checked, rule_of, run, sweep
 from .written import op_of
 
 
@@ -48,7 +48,9 @@ __all__ = [
     "GradientError",
     "HalfAnOpError",
     "Hook",
+    "Missing",
     "NoRuleError",
+    "Missing",
     "Op",
     "Record",
     "RecomputeOnly",

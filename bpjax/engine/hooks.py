@@ -107,10 +107,13 @@ def lent() -> contextlib.AbstractContextManager[list[str]]:
 
 @contextlib.contextmanager
 def borrowing() -> Iterator[None]:
-    """Inside, what is borrowed is gathered, and at the end said in one warning."""
+    """Inside, what is borrowed is gathered, and at the end said in one warning; or handed on, where somebody gathers it outside."""
     with lent() as names:
         yield
-    if names:
+    if _borrowed.get() is not None:
+        for name in names:
+            borrow(name)
+    elif names:
         warnings.warn(
             f"nobody wrote a backward rule for {', '.join(dict.fromkeys(names))}: jax.vjp of it is borrowed, which nothing here proves. "
             'Write one with @bpjax.rule, or refuse with missing="error".',

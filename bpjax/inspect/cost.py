@@ -63,6 +63,7 @@ class Cost(NamedTuple):
         modules: one `ModuleCost` for each, in the order in which values meet them.
         temporary_hand, temporary_auto: bytes that the compiled value and gradient need beside inputs and outputs.
         without_rule: equations that have no backward rule, with their places: their backward is not counted.
+        borrowed: those for which JAX's own was borrowed, with their places.
         auto_fails: what `jax.grad` says where it cannot differentiate the function either; its numbers are 0 then.
     """
 
@@ -71,6 +72,7 @@ class Cost(NamedTuple):
     temporary_auto: int
     without_rule: tuple[str, ...] = ()
     auto_fails: str = ""
+    borrowed: tuple[str, ...] = ()
 
     def __str__(self):
         total = ModuleCost("all", *(sum(column) for column in zip(*(m[1:] for m in self.modules))))
@@ -79,6 +81,7 @@ class Cost(NamedTuple):
         hand, auto = self.temporary_hand, self.temporary_auto
         ratio = f", {hand / auto:.3f} of it" if auto else ""
         notes = [f"no backward rule, and not counted: {', '.join(self.without_rule)}"] if self.without_rule else []
+        notes += [f"borrowed from JAX: {', '.join(self.borrowed)}"] if self.borrowed else []
         notes += [f"jax.grad cannot differentiate it either: {self.auto_fails}"] if self.auto_fails else []
         return "\n".join([*aligned(rows), *notes, f"compiled value and gradient, temporary bytes: hand {hand:,}, auto {auto:,}{ratio}"])
 
@@ -107,15 +110,16 @@ def cost(f: Callable, *args, argnums: int | Sequence[int] = 0, has_aux: bool = F
     def temporary(differentiate):
         return jax.jit(differentiate(traced.scalar)).lower(traced.parameters).compile().memory_analysis().temp_size_in_bytes
 
-    with hooked(unruled):
-        hand = temporary(engine.value_and_grad)
-    modules = traced.modules_costs()
+    with engine.lent() as borrowed:
+        with hooked(unruled):
+            hand = temporary(engine.value_and_grad)
+        modules = traced.modules_costs()
     auto, auto_fails = 0, traced.auto_fails
     try:
         auto = 0 if auto_fails else temporary(jax.value_and_grad)
     except (ValueError, NotImplementedError) as error:
         auto_fails = _first_line(error)
-    return Cost(modules, hand, auto, tuple(unruled.met), auto_fails)
+    return Cost(modules, hand, auto, tuple(unruled.met), auto_fails, tuple(dict.fromkeys(borrowed)))
 
 
 def _first_line(error: Exception) -> str:

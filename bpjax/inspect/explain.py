@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import engine
-from ..engine import op_of, rule_of
+from ..engine import Missing, op_of, rule_of
 from ..program import jaxprs
 from ..program.jaxprs import Literal
 from ..program.modules import owner_of
@@ -32,8 +32,8 @@ class Explanation:
     As text it is at most a page, shortened where need be; `full` says that all of it is wanted, as `text(full=True)` gives it.
     """
 
-    def __init__(self, title: str, learning_rate: float, modules: list[dict], steps: list[dict], full: bool = False, unruled=()):
-        self.unruled = unruled  # equations that have no backward rule
+    def __init__(self, title: str, learning_rate: float, modules: list[dict], steps: list[dict], full=False, unruled=(), borrowed=()):
+        self.unruled, self.borrowed = unruled, borrowed  # equations that have no backward rule; and those that JAX lent one
         self.title, self.learning_rate, self.modules, self.steps, self.full = title, learning_rate, modules, steps, full
 
     def __str__(self):
@@ -47,6 +47,8 @@ class Explanation:
             lines[1:1] = [
                 f"no backward rule for {', '.join(self.unruled[:3])}: the deltas behind it are not known, nan, and its weights stay"
             ]
+        if self.borrowed:
+            lines[1:1] = [f"borrowed from JAX: {', '.join(self.borrowed[:3])}"]
         body = [line for i, step in enumerate(self.steps) for line in (*self._step(i, step, _grouped), "")]
         modules = ["modules: what each saved for the backward pass, and passed back"]
         if full or len(lines) + len(body) + len(modules) + len(self.modules) + 1 <= PAGE:
@@ -106,24 +108,26 @@ def explain(
     args, title = list(args), getattr(f, "__name__", type(f).__name__)
     numbers = engine.chosen_arguments(engine.argument_numbers(f, argnums), args)
     given, shown = args, []
-    for _ in range(steps + 1):
-        replay = Replay(f, args, kwargs, argnums, has_aux)
-        if len(replay.value) != 1 or jnp.shape(replay.value[0]):
-            raise ValueError(f"explain needs a scalar loss, but {title} returned {[jnp.shape(v) for v in replay.value]}")
-        replay.back()
-        named = _Names(replay)
-        new = {name: w - learning_rate * replay.gradients[name] for name, w in replay.parameters.items()}
-        if replay.unruled.met:
-            new = {name: w if bool(jnp.all(jnp.isfinite(w))) else replay.parameters[name] for name, w in new.items()}
-        shown.append({
-            "loss": _text(replay.value[0]),
-            "forward": _forward(replay, named),
-            "backward": _backward(replay, named),
-            "update": [_update(replay, name, new[name]) for name in replay.parameters],
-            "network": network_of(replay, new),
-        })  # fmt: skip
-        args = _updated(args, numbers, new)
-    return Explanation(title, learning_rate, _modules(f, given, kwargs, argnums, has_aux, replay.bare), shown, full, replay.unruled.met)
+    with engine.lent() as borrowed:
+        for _ in range(steps + 1):
+            replay = Replay(f, args, kwargs, argnums, has_aux)
+            if len(replay.value) != 1 or jnp.shape(replay.value[0]):
+                raise ValueError(f"explain needs a scalar loss, but {title} returned {[jnp.shape(v) for v in replay.value]}")
+            replay.back()
+            named = _Names(replay)
+            new = {name: w - learning_rate * replay.gradients[name] for name, w in replay.parameters.items()}
+            if replay.unruled.met:
+                new = {name: w if bool(jnp.all(jnp.isfinite(w))) else replay.parameters[name] for name, w in new.items()}
+            shown.append({
+                "loss": _text(replay.value[0]),
+                "forward": _forward(replay, named),
+                "backward": _backward(replay, named),
+                "update": [_update(replay, name, new[name]) for name in replay.parameters],
+                "network": network_of(replay, new),
+            })  # fmt: skip
+            args = _updated(args, numbers, new)
+        modules = _modules(f, given, kwargs, argnums, has_aux, replay.bare)
+    return Explanation(title, learning_rate, modules, shown, full, replay.unruled.met, tuple(dict.fromkeys(borrowed)))
 
 
 def _modules(f, args, kwargs, argnums, has_aux, names) -> list[dict]:
@@ -183,7 +187,8 @@ def _backward(replay: Replay, name: _Names) -> list[dict]:
         if eqn not in replay.dxs:
             continue
         op, rule = op_of(record.rule), function_of(eqn, record.rule)
-        formula = "no backward rule" if eqn in replay.unruled.errors else backward_formula(op, rule)
+        borrowed = "borrowed: jax.vjp of it" if isinstance(record.rule, Missing) else ""
+        formula = "no backward rule" if eqn in replay.unruled.errors else borrowed or backward_formula(op, rule)
         for v, dx in zip(eqn.invars, replay.dxs[eqn]):
             if dx is None:
                 continue

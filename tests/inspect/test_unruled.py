@@ -8,6 +8,8 @@ import numpy as np
 import optax
 import pytest
 from jax import lax
+from jax.extend import core
+from jax.interpreters import ad, mlir
 
 import bpjax
 from bpjax import inspect
@@ -116,3 +118,22 @@ def test_a_training_does_not_go_on(watch):
     of_state = functools.partial(lambda params, batch, *, buffers, rng, train: (loss(params), (buffers, {})))
     with pytest.raises(bpjax.NoRuleError, match="while"):
         make_train_step(of_state, optax.sgd(0.1), watch=watch)(state, jnp.ones(1))
+
+
+def thrice():
+    """A primitive of another library, which has a derivative of JAX's."""
+    primitive = core.Primitive("thrice")
+    primitive.def_impl(lambda z: 3 * z)
+    primitive.def_abstract_eval(lambda a: a)
+    mlir.register_lowering(primitive, mlir.lower_fun(lambda z: 3 * z, multiple_results=False))
+    ad.deflinear2(primitive, lambda ct, z: [3 * ct])
+    return primitive.bind
+
+
+def test_what_is_borrowed_is_marked():
+    bind = thrice()
+    loss = lambda params: jnp.sum(bind(jnp.tanh(params["fc"]["w"] @ params["out"]["w"])))
+    row = next(row for row in bpjax.explain(loss, PARAMS).steps[0]["backward"] if row["rule"] == "thrice")
+    assert row["formula"] == "borrowed: jax.vjp of it"
+    costs = bpjax.cost(loss, PARAMS)
+    assert len(costs.borrowed) == 1 and "borrowed from JAX: 'thrice' (" in str(costs)
