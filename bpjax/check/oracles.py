@@ -137,12 +137,13 @@ def mover(f: Callable, along: Sequence[np.ndarray], forward: bool, numeric: bool
 
     @jax.jit
     def everywhere(leaves, given, u, rows):
-        dtypes = [x.dtype for x in leaves]
-        flat = jnp.concatenate([jnp.ravel(x).astype(jnp.result_type(*dtypes)) for x in leaves])
+        types = list(map(jax.typeof, leaves))
+        dtype = jnp.result_type(*leaves)
+        flat = jnp.concatenate([jnp.ravel(jaxprs.typed(x, jaxprs.replicated(a))).astype(dtype) for x, a in zip(leaves, types)])
 
         def value(flat):
             parts = jnp.split(flat, ends[:-1])
-            outputs = f([part.reshape(shape).astype(dtype) for part, shape, dtype in zip(parts, shapes, dtypes)], given)
+            outputs = f([jaxprs.typed(part.reshape(a.shape).astype(a.dtype), a) for part, a in zip(parts, types)], given)
             return sum(jnp.sum(a * b) for a, b in zip(outputs, u))
 
         def at(number):

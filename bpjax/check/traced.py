@@ -26,7 +26,7 @@ class Traced:
         on = {v for v in prog.invars[n:]}
         moving, fixed = [], []
         for eqn in prog.eqns:
-            is_moving = any(v in on for v in eqn.invars if not isinstance(v, Literal))
+            is_moving = jaxprs.is_elsewhere(eqn) or any(v in on for v in eqn.invars if not isinstance(v, Literal))
             (moving if is_moving else fixed).append(eqn)
             if is_moving:
                 on.update(eqn.outvars)
@@ -93,4 +93,5 @@ def wide_array(x) -> Any:
     """A value as a wide array (by NumPy: exact, and without a program for each shape)."""
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         return x
-    return jax.device_put(np.asarray(widest(np.asarray(x))))
+    layout = x.sharding if jaxprs.is_laid_out(jax.typeof(x)) else None
+    return jax.device_put(np.asarray(widest(np.asarray(x))), layout)

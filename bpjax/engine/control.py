@@ -49,7 +49,7 @@ def _hoisted(body: Program, consts: int) -> tuple[Program, Program]:
     invariant = set(body.invars[:consts])
     once, each_step = [], []
     for eqn in body.eqns:
-        free = not eqn.effects and all(isinstance(v, Literal) or v in invariant for v in eqn.invars)
+        free = not eqn.effects and not jaxprs.is_elsewhere(eqn) and all(isinstance(v, Literal) or v in invariant for v in eqn.invars)
         (once if free else each_step).append(eqn)
         if free:
             invariant.update(eqn.outvars)

@@ -6,6 +6,9 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import jax
+
+from ..program import jaxprs
 from ..program.jaxprs import Program
 from .errors import BorrowedRuleWarning
 
@@ -47,6 +50,7 @@ class Finding:
 
 _hooks: contextvars.ContextVar[tuple[Hook, ...]] = contextvars.ContextVar("hooks", default=())
 _findings: contextvars.ContextVar[list[Finding] | None] = contextvars.ContextVar("findings", default=None)
+_mesh: contextvars.ContextVar[Any] = contextvars.ContextVar("mesh", default=None)  # the explicit one on which whoever looks on stands
 
 
 def hooks() -> tuple[Hook, ...]:
@@ -57,12 +61,13 @@ def hooks() -> tuple[Hook, ...]:
 @contextlib.contextmanager
 def hooked(*more: Hook) -> Iterator[list[Finding]]:
     """Inside, these hooks are active too. Gives the list of what they, and those around them, find."""
-    token = _hooks.set((*_hooks.get(), *more))
+    token, mesh = _hooks.set((*_hooks.get(), *more)), _mesh.set(_mesh.get() or jaxprs.explicit_mesh_around())
     try:
         with collected() as findings:
             yield findings
     finally:
         _hooks.reset(token)
+        _mesh.reset(mesh)
 
 
 @contextlib.contextmanager
@@ -140,7 +145,10 @@ def instead(record: Any, error: Exception) -> Sequence[Any]:
 
 def look(record: Any, dys: Sequence[Any], dxs: Sequence[Any] | None) -> None:
     """Show a record, with its cotangents, to every hook."""
-    for hook in _hooks.get():
-        seen = hook.observe(record, dys, dxs)
-        if seen is not None:
-            report([Finding(hook, record, seen)])
+    mesh = _mesh.get()
+    with contextlib.nullcontext() if mesh is None else jax.sharding.use_abstract_mesh(mesh):
+        dys, dxs = (xs if xs is None or mesh is None else [jaxprs.brought(x, mesh) for x in xs] for xs in (dys, dxs))
+        for hook in _hooks.get():
+            seen = hook.observe(record, dys, dxs)
+            if seen is not None:
+                report([Finding(hook, record, seen if mesh is None else jax.tree.map(lambda x: jaxprs.brought(x, mesh), seen))])

@@ -219,7 +219,8 @@ class OpCall(Written):
     def __call__(self, leaves):
         avals = tuple(map(jax.typeof, leaves))
         if any(map(jaxprs.is_laid_out, avals)):
-            return jaxprs.without_layouts(lambda *leaves: self(leaves), self._layouts(avals))(*leaves)
+            leaves = [jaxprs.placed(leaf, avals) for leaf in leaves]
+            return jaxprs.without_layouts(lambda *leaves: self(leaves), self._layouts(tuple(map(jax.typeof, leaves))))(*leaves)
         call, out_tree = self._traced_formula(avals)
         return jax.tree.unflatten(out_tree, call(*leaves))
 

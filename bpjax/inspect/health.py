@@ -258,9 +258,9 @@ def _wide(x) -> jax.Array:
 
 
 def _alike(numbers: Sequence[Any]) -> list[jax.Array]:
-    """In one type, the widest."""
+    """In one type, the widest; on an explicit mesh on every device."""
     widest = jnp.result_type(jnp.float32, *{jnp.result_type(x) for x in numbers})
-    return [jnp.asarray(x, widest) for x in numbers]
+    return [jaxprs.on_every_device(jnp.asarray(x, widest)) for x in numbers]
 
 
 def _stacked(numbers: Sequence[Any]) -> jax.Array:

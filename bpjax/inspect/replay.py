@@ -59,6 +59,8 @@ class Replay:
         self.inputs = [*consts, *leaves]
         line = unrolled(jaxprs.dce(prog), self.inputs)
         self.program, self.values, self.steps = line
+        if (mesh := jaxprs.explicit_mesh_around()) is not None:
+            self.values = {v: jaxprs.brought(x, mesh) for v, x in self.values.items()}
         self.eqns, self.invars = self.program.eqns, self.program.invars
         self.value = [self.of(v) for v in self.program.outvars]
         self.names = dict(zip(self.invars[len(consts) :], self.parameters))

@@ -229,9 +229,23 @@ def is_laid_out(aval) -> bool:
     return sharding is not None and any(part is not None for part in sharding.spec)
 
 
+def is_elsewhere(eqn) -> bool:
+    """Whether it makes values on another mesh than the one around: where the compiler lays out inside an explicit one, for example."""
+    meshes = [v.aval.sharding.mesh for v in eqn.outvars if hasattr(v.aval, "sharding")]
+    return any(mesh not in (_NO_MESH, jax.sharding.get_abstract_mesh()) for mesh in meshes)
+
+
 def replicated(aval) -> Any:
     """The type of the same array on every device."""
-    return aval.update(sharding=aval.sharding.update(spec=PartitionSpec(*[None] * aval.ndim)))
+    return aval if not is_laid_out(aval) else aval.update(sharding=aval.sharding.update(spec=PartitionSpec(*[None] * aval.ndim)))
+
+
+def placed(x, avals: Sequence[Any]) -> Any:
+    """The array on the explicit mesh on which one of these types is laid out: on every device, if it lies on none yet."""
+    if not jax.typeof(x).sharding.mesh.empty:
+        return x
+    sharding = next(filter(is_laid_out, avals)).sharding
+    return _resharded(x, sharding.update(spec=PartitionSpec(*[None] * jax.typeof(x).ndim)))
 
 
 def laid_out_as(aval, shape: Sequence[int]) -> Any:
@@ -292,9 +306,30 @@ def typed(x, aval) -> Any:
         x = lax.psum(x, extra)
     x = varying_as(x, aval)
     lies = jax.typeof(x).sharding
-    if lies.mesh != sharding.mesh or (explicit_sharding(aval) is not None and lies.spec != sharding.spec):
+    if lies.mesh not in (sharding.mesh, _NO_MESH) or (explicit_sharding(aval) is not None and lies.spec != sharding.spec):
         x = _resharded(x, sharding)
     return x
+
+
+def on_every_device(x) -> Any:
+    """The array, on an explicit mesh on every device of it."""
+    return typed(x, replicated(jax.typeof(x)))
+
+
+def brought(x, mesh) -> Any:
+    """The array on this mesh: from where the compiler lays out inside an explicit one, on every device of that."""
+    if not is_arraylike(x) or jax.typeof(x).sharding.mesh in (mesh, _NO_MESH):
+        return x
+    return _resharded(x, NamedSharding(mesh, PartitionSpec(*[None] * jnp.ndim(x))))
+
+
+def explicit_mesh_around() -> Any:
+    """The mesh around, if it is an explicit one; else None."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return mesh if not mesh.empty and mesh.are_all_axes_explicit else None
+
+
+_NO_MESH = jax.sharding.AbstractMesh((), ())
 
 
 def _resharded(x, sharding) -> Any:
@@ -531,7 +566,9 @@ def source_of_function(f: Callable) -> str:
 
 def named(atom, name: str) -> tuple[Any, Any]:
     """An equation that names a value, and the variable that holds it from there on."""
-    traced, _ = trace(lambda x: checkpoint_name(x, name), atom.aval)
+    mesh = getattr(atom.aval, "sharding", None) and atom.aval.sharding.mesh
+    with jax.sharding.use_abstract_mesh(mesh) if mesh and not mesh.empty else contextlib.nullcontext():
+        traced, _ = trace(lambda x: checkpoint_name(x, name), atom.aval)
     out = variable(atom.aval)
     return traced.eqns[0].replace(invars=[atom], outvars=[out]), out
 
