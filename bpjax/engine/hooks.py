@@ -146,9 +146,9 @@ def instead(record: Any, error: Exception) -> Sequence[Any]:
 def look(record: Any, dys: Sequence[Any], dxs: Sequence[Any] | None) -> None:
     """Show a record, with its cotangents, to every hook."""
     mesh = _mesh.get()
+    here = lambda tree: tree if mesh is None else jax.tree.map(lambda x: jaxprs.brought(x, mesh), tree)
     with contextlib.nullcontext() if mesh is None else jax.sharding.use_abstract_mesh(mesh):
-        dys, dxs = (xs if xs is None or mesh is None else [jaxprs.brought(x, mesh) for x in xs] for xs in (dys, dxs))
         for hook in _hooks.get():
-            seen = hook.observe(record, dys, dxs)
+            seen = hook.observe(record, here(dys), here(dxs))
             if seen is not None:
-                report([Finding(hook, record, seen if mesh is None else jax.tree.map(lambda x: jaxprs.brought(x, mesh), seen))])
+                report([Finding(hook, record, here(seen))])
