@@ -1,11 +1,10 @@
 """Optimistix: roots, minima, least squares and fixed points, differentiated through the answer or through the steps."""
 
 import jax.numpy as jnp
-import lineax as lx
 import pytest
 from agreement import agree, library, normal
 
-optx = library("optimistix")
+lx, optx = library("lineax"), library("optimistix")
 pytestmark = pytest.mark.usefixtures("x64")
 TIGHT = {"rtol": 1e-12, "atol": 1e-12}
 STEPS = optx.RecursiveCheckpointAdjoint()
