@@ -97,7 +97,7 @@ class _Shared(Head):
         lie = lambda axes: NamedSharding(mesh, PartitionSpec(*(over.get(name) for name in axes)))
 
         def part(*arrays):
-            with self.settings.applied():
+            with self.settings.applied(), jax.sharding.use_abstract_mesh(jaxprs.NO_MESH):  # whatever mesh its caller stands on
                 return self.f(over, *arrays)
 
         of_arguments = tuple(a.sharding if axes is ... else lie(axes) for a, axes in zip(arguments, self.axes))

@@ -232,7 +232,7 @@ def is_laid_out(aval) -> bool:
 def is_elsewhere(eqn) -> bool:
     """Whether it makes values on another mesh than the one around: where the compiler lays out inside an explicit one, for example."""
     meshes = [v.aval.sharding.mesh for v in eqn.outvars if hasattr(v.aval, "sharding")]
-    return any(mesh not in (_NO_MESH, jax.sharding.get_abstract_mesh()) for mesh in meshes)
+    return any(mesh not in (NO_MESH, jax.sharding.get_abstract_mesh()) for mesh in meshes)
 
 
 def replicated(aval) -> Any:
@@ -306,7 +306,7 @@ def typed(x, aval) -> Any:
         x = lax.psum(x, extra)
     x = varying_as(x, aval)
     lies = jax.typeof(x).sharding
-    if lies.mesh not in (sharding.mesh, _NO_MESH) or (explicit_sharding(aval) is not None and lies.spec != sharding.spec):
+    if lies.mesh not in (sharding.mesh, NO_MESH) or (explicit_sharding(aval) is not None and lies.spec != sharding.spec):
         x = _resharded(x, sharding)
     return x
 
@@ -318,7 +318,7 @@ def on_every_device(x) -> Any:
 
 def brought(x, mesh) -> Any:
     """The array on this mesh: from where the compiler lays out inside an explicit one, on every device of that."""
-    if not is_arraylike(x) or jax.typeof(x).sharding.mesh in (mesh, _NO_MESH):
+    if not is_arraylike(x) or jax.typeof(x).sharding.mesh in (mesh, NO_MESH):
         return x
     return _resharded(x, NamedSharding(mesh, PartitionSpec(*[None] * jnp.ndim(x))))
 
@@ -329,7 +329,7 @@ def explicit_mesh_around() -> Any:
     return mesh if not mesh.empty and mesh.are_all_axes_explicit else None
 
 
-_NO_MESH = jax.sharding.AbstractMesh((), ())
+NO_MESH = jax.sharding.AbstractMesh((), ())
 
 
 def _resharded(x, sharding) -> Any:
