@@ -28,7 +28,14 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", devices.ROWS)
+IS_NEW = jax.__version_info__ >= (0, 12)
+of_gelu = pytest.mark.xfail(
+    IS_NEW, raises=ValueError, strict=True, reason="jax.grad of JAX's own gelu raises: its coefficients do not vary"
+)
+ROW_MARKS = {"shard_map: MLP": of_gelu, "shard_map: GPT": of_gelu}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=ROW_MARKS.get(name, ())) for name in devices.ROWS])
 def test_each_device_does_its_own_share(name):
     """No more bytes, gathers and sums than with `jax.grad`, and the gradient of one device."""
     of, _ = devices.ROWS[name]
