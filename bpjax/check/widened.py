@@ -214,8 +214,8 @@ class Widening:
 
         def flat(*given):
             given = iter(given)
-            everything, cotangents = [next(given) if x is None else x for x in residuals], given
-            dxs = parts.backward(everything, [jaxprs.zeros(a) if _is_empty(a) else next(cotangents) for a in dys])
+            everything = [next(given) if x is None else x for x in residuals]
+            dxs = parts.backward(everything, [jaxprs.zeros(a) if _is_empty(a) else next(given) for a in dys])
             on[:] = [a and dx is not None and not _is_empty(jax.typeof(dx)) for a, dx in zip(active, dxs)]
             return [dx for dx, a in zip(dxs, on) if a]
 

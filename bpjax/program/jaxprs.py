@@ -299,8 +299,9 @@ def typed(x, aval) -> Any:
     if sharding is None or x.dtype == jax.dtypes.float0:
         return x
     if sharding.mesh.empty:  # a value from outside; its cotangent may come from where the compiler lays out
-        mesh, around = jax.typeof(x).sharding.mesh, jax.sharding.get_abstract_mesh()
-        return x if mesh.empty or around.empty or mesh == around else _resharded(x, NamedSharding(around, PartitionSpec(*[None] * x.ndim)))
+        if jax.typeof(x).sharding.mesh.empty or (around := jax.sharding.get_abstract_mesh()).empty:
+            return x
+        return brought(x, around)
     have, wanted = varying(x), varying(aval)
     if extra := tuple(sorted(have - wanted, key=str)):
         x = lax.psum(x, extra)

@@ -70,7 +70,7 @@ def _(eq, d_data, _):
     n_batch, n_sparse = _sizes(indices)
     order = [p if p < n_batch else p - n_sparse + 1 for p in eq["permutation"] if not n_batch <= p < n_batch + n_sparse]
     order.insert(n_batch, n_batch)
-    return lax.transpose(d_data, [order.index(i) for i in range(len(order))]), None
+    return in_order(d_data, order), None
 
 
 @rule("bcoo_sort_indices", needs="x1")
