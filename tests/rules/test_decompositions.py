@@ -114,12 +114,28 @@ def test_second_derivatives(f):
     np.testing.assert_allclose(hand, auto, rtol=1e-8, atol=1e-8 * float(np.abs(auto).max()))
 
 
-def test_in_float32_no_less_accurate_than_jax():
-    wide = {name: np.asarray(jax.grad(lambda x, f=f: jnp.sum(f(x) ** 2))(DEFINITE)) for name, f in SECOND.items()}
-    for name, f in SECOND.items():
-        loss = lambda x, f=f: jnp.sum(f(x) ** 2)
-        hand, auto = (np.abs(g(loss)(jnp.float32(DEFINITE)) - wide[name]).max() for g in (bpjax.grad, jax.grad))
-        assert hand <= 2 * auto + 4 * np.finfo(np.float32).eps * np.abs(wide[name]).max(), name
+IN_FLOAT32 = {
+    **SECOND,
+    "lu, its factors": lambda x: jax.scipy.linalg.lu(x)[2],
+    "eigh, eigenvalues": lambda x: jnp.linalg.eigh(x)[0],
+    "triangular_solve": lambda x: jax.scipy.linalg.solve_triangular(x, x**2, lower=True),
+    "tridiagonal_solve": lambda x: lax.linalg.tridiagonal_solve(jnp.r_[0, jnp.diag(x, -1)], jnp.diag(x), jnp.r_[jnp.diag(x, 1), 0], x),
+    "lstsq": lambda x: jnp.linalg.lstsq(x[:, :2], x[:, 2])[0],
+    "pinv": lambda x: jnp.linalg.pinv(x[:, :2]),
+    "nuclear norm": lambda x: jnp.linalg.norm(x, "nuc"),
+}
+
+
+@pytest.mark.parametrize("f", IN_FLOAT32.values(), ids=IN_FLOAT32)
+def test_in_float32_no_less_accurate_than_jax(f):
+    """The error over twenty matrices; 5% of it, and half a rounding of the gradient, are chance."""
+    loss, draws = lambda x: jnp.sum(f(x) ** 3), np.random.default_rng(7).normal(size=(20, 8, 8))
+    hand, auto = jax.jit(bpjax.grad(loss)), jax.jit(jax.grad(loss))
+    matrices = np.float32(draws @ draws.swapaxes(-1, -2) / 8 + np.eye(8))
+    truths = [np.asarray(auto(np.float64(x))) for x in matrices]
+    errors = lambda g: np.array([np.linalg.norm(g(x) - t) / np.linalg.norm(t) for x, t in zip(matrices, truths)])
+    of_hand, of_auto = (np.sqrt(np.mean(errors(g) ** 2)) for g in (hand, auto))
+    assert of_hand <= 1.05 * of_auto + np.finfo(np.float32).eps / 2, (of_hand, of_auto)
 
 
 def test_nothing_of_this_asks_for_jax_autodiff(monkeypatch):
