@@ -24,6 +24,7 @@ from .errors import BorrowedRuleWarning, GradientError, HalfAnOpError, NoRuleErr
 from .hooks import Finding, Hook, hooked, hooks, lent, report, unhooked
 from .loops import bounded_while, scan
 from .op import Op, op
+from .platforms import by_platform, in_memory
 from .recompute import after
 from .replaced import Replacements, replacements
 from .rule import no_gradient, rule
@@ -66,12 +67,14 @@ __all__ = [
     "as_custom_vjp",
     "backprop",
     "bounded_while",
+    "by_platform",
     "checked",
     "chosen_arguments",
     "grad",
     "gradient",
     "hooked",
     "hooks",
+    "in_memory",
     "is_deleted",
     "is_naming",
     "lent",

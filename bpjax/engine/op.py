@@ -89,20 +89,23 @@ class Op(Generic[P, R]):
         self._recompute: Callable | None = None
         self._vmap: Callable | None = None
         self._recomputes: tuple[str, ...] = ()
+        self._by_kernel = False
 
     def def_forward(self, forward: Callable) -> Callable:
         """Declare the function that returns the value and what the backward needs."""
         self._forward = forward
         return forward
 
-    def def_backward(self, backward: Callable | None = None, *, recomputes: str | Sequence[str] = ()) -> Any:
+    def def_backward(self, backward: Callable | None = None, *, recomputes: str | Sequence[str] = (), by_kernel: bool = False) -> Any:
         """Declare the function from what was saved and the cotangent to the arguments' cotangents.
 
         `recomputes` names what was saved that it computes anew from: XLA shall not do so before the cotangent is there, since it would
-        then take what the forward computed, and keep it.
+        then take what the forward computed, and keep it. `by_kernel` says that platforms other than a CPU have kernels for it, which read
+        what was saved from memory: where that is itself recomputed, it is not in one loop with the cotangent, which would keep both.
         """
         if backward is None:
-            return functools.partial(self.def_backward, recomputes=recomputes)
+            return functools.partial(self.def_backward, recomputes=recomputes, by_kernel=by_kernel)
+        self._by_kernel = by_kernel
         self._backward, self._recomputes = backward, (recomputes,) if isinstance(recomputes, str) else tuple(recomputes)
         return backward
 

@@ -17,6 +17,7 @@ from jax import lax
 
 from ..program import jaxprs
 from ..program.places import has_64_bits, standing_at
+from .platforms import in_memory
 from .saved import Elided, RecomputeOnly, ResidualRef
 
 
@@ -65,6 +66,8 @@ class Rematerializer:
         while found:
             missing |= found
             found = set().union(*(self._wanted(self.records[n]) for n in found)) - missing
+        if missing and record.rule.by_kernel:
+            dys = [None if dy is None else in_memory(dy)[0] for dy in dys]
         for number in sorted(missing):  # a record refers to earlier ones alone
             earlier = self._filled(self.records[number])
             waiting = after_each_its_own(earlier.saved, dys)

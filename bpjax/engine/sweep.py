@@ -32,6 +32,7 @@ class Rule:
     is_inlined = False  # whether it only stands for the equations inside
     symbolic_zeros = False  # whether None may stand for the cotangent of an active output to which none came
     recomputes = False  # whether `recompute` gives the outputs from what was saved
+    by_kernel = False  # whether other platforms than a CPU have kernels for its backward, which read what was saved from memory
 
     def active_outputs(self, eqn, active: Sequence[bool]) -> Sequence[bool]:
         """Which outputs depend differentiably on the active inputs."""

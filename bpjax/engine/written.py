@@ -89,6 +89,10 @@ class Written(Head, Rule):
     def recomputes(self):  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.op._recompute is not None
 
+    @property
+    def by_kernel(self):  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.op._by_kernel
+
     def halves(self, avals: tuple, out_avals: tuple) -> Halves:
         """The halves for inputs and outputs of these types; traced anew where one of them has been declared anew."""
         key = avals, jaxprs.trace_context(), self.op._forward, self.op._backward, self.op._recompute

@@ -7,7 +7,9 @@ those of depthwise_correlation.py where it has one channel, those of patch_corre
 phased_correlation.py where it has a stride, and those of winograd_correlation.py where it has 3 x 3 taps and there is enough to do.
 """
 
-from ..engine import after, op, shared
+from functools import partial
+
+from ..engine import after, by_platform, in_memory, op, shared
 from ._conv import (
     dense_correlation,
     depthwise_correlation,
@@ -96,19 +98,20 @@ conv3d.def_forward(lambda **arguments: _conv_forward("conv3d", 3, **arguments))
 
 
 def _conv_forward(name, n, input, weight, bias, stride, padding, dilation, groups):
-    y, windows = _conv(name, n, input, weight, bias, stride, padding, dilation, groups, _lean_maps)
+    y, windows = _conv(name, n, input, weight, bias, stride, padding, dilation, groups, _LeanMaps)
     return y, {"x": input, "W": weight, "windows": windows, "has_bias": bias is not None}
 
 
-@conv1d.def_backward
-@conv2d.def_backward
-@conv3d.def_backward
+@conv1d.def_backward(by_kernel=True)
+@conv2d.def_backward(by_kernel=True)
+@conv3d.def_backward(by_kernel=True)
 def _(saved, dy):
     W, windows = saved["W"], saved["windows"]
     x, dy = _batched(W.ndim - 2, saved["x"]), _batched(W.ndim - 2, dy)
-    maps = _lean_maps(W, windows, x.shape)
+    maps = _LeanMaps(W, windows, x.shape)
+    dW, dy = in_memory(maps.weight_grad(x, dy, windows), dy)  # then x, which may have been recomputed, is no longer needed
     dx = maps.input_grad(dy, _late(W, dy, maps), windows, x.shape[2:]).reshape(saved["x"].shape)
-    return dx, maps.weight_grad(x, dy, windows), _db(dy) if saved["has_bias"] else None
+    return dx, dW, _db(dy) if saved["has_bias"] else None
 
 
 @op(static=("stride", "padding", "output_padding", "groups", "dilation"))
@@ -190,19 +193,20 @@ conv_transpose3d.def_forward(lambda **arguments: _conv_transpose_forward("conv_t
 
 
 def _conv_transpose_forward(name, n, input, weight, bias, stride, padding, output_padding, groups, dilation):
-    y, windows = _conv_transpose(name, n, input, weight, bias, stride, padding, output_padding, groups, dilation, _lean_maps)
+    y, windows = _conv_transpose(name, n, input, weight, bias, stride, padding, output_padding, groups, dilation, _LeanMaps)
     return y, {"x": input, "W": weight, "windows": windows, "has_bias": bias is not None}
 
 
-@conv_transpose1d.def_backward
-@conv_transpose2d.def_backward
-@conv_transpose3d.def_backward
+@conv_transpose1d.def_backward(by_kernel=True)
+@conv_transpose2d.def_backward(by_kernel=True)
+@conv_transpose3d.def_backward(by_kernel=True)
 def _(saved, dy):
     W, windows = saved["W"], saved["windows"]
     x, dy = _batched(W.ndim - 2, saved["x"]), _batched(W.ndim - 2, dy)
-    maps = _lean_maps(W, windows, dy.shape)
+    maps = _LeanMaps(W, windows, dy.shape)
+    dW, dy = in_memory(maps.weight_grad(dy, x, windows), dy)
     dx = maps.correlate(dy, _late(W, dy, maps), windows).reshape(saved["x"].shape)
-    return dx, maps.weight_grad(dy, x, windows), _db(dy) if saved["has_bias"] else None
+    return dx, dW, _db(dy) if saved["has_bias"] else None
 
 
 conv1d.def_vmap(lambda size, mapped, **arguments: _in_one_batch(conv1d, mapped, **arguments))
@@ -223,10 +227,25 @@ def _in_one_batch(op, mapped, input, weight, bias, **options):
     return y.reshape(*input.shape[:2], *y.shape[1:])
 
 
-def _lean_maps(W, windows, shape):
-    """The maps that the written pairs take, for an image x of this shape."""
-    candidates = pointwise_correlation, depthwise_correlation, patch_correlation, phased_correlation, winograd_correlation
-    return next((maps for maps in candidates if maps.is_for(W, windows, shape)), dense_correlation)
+class _LeanMaps:
+    """The maps of the written pairs, for an image x of this shape: on a CPU those of its kind, elsewhere the platform's convolution."""
+
+    def __init__(self, W, windows, shape):
+        candidates = pointwise_correlation, depthwise_correlation, patch_correlation, phased_correlation, winograd_correlation
+        self.on_cpu = next((maps for maps in candidates if maps.is_for(W, windows, shape)), dense_correlation)
+
+    def correlate(self, x, W, windows):
+        return self._form("correlate", x, W, windows=windows)
+
+    def input_grad(self, y, W, windows, size):
+        return self._form("input_grad", y, W, windows=windows, size=size)
+
+    def weight_grad(self, x, y, windows):
+        return self._form("weight_grad", x, y, windows=windows)
+
+    def _form(self, name, *arrays, **options):
+        form = lambda maps: partial(getattr(maps, name), **options)
+        return by_platform(*arrays, cpu=form(self.on_cpu), default=form(dense_correlation))
 
 
 def _late(W, dy, maps):
@@ -234,7 +253,7 @@ def _late(W, dy, maps):
 
     Of devices that share dy each waits for its own part.
     """
-    if maps in (pointwise_correlation, depthwise_correlation):
+    if maps.on_cpu in (pointwise_correlation, depthwise_correlation):
         return W
     axes = [f"axis{i}" for i in range(W.ndim)]
     return shared(lambda over, W, dy: [after(W, [dy.ravel()[:1]])], (W, dy), (axes, ...), (axes,))[0]

@@ -4,8 +4,8 @@
     W[o, c] = Gᵀ [Σ (A y[o] Aᵀ) ⊙ (Bᵀ x[c] B)] G    over the tiles, the transpose of the first in W
 
 (https://arxiv.org/abs/1509.09308, F(2 x 2, 3 x 3)). Each of the 16 places of a tile is one product of matrices, which sums over channels or
-tiles. The tiles of some examples are there at a time. On a CPU they take 0.4 to 0.8 of the time of XLA's convolution; other platforms take
-that one. Float32 errors are 0.3 to 0.7 of its with 64 channels, and in y twice as large with 512.
+tiles. The tiles of some examples are there at a time. On a CPU they take 0.4 to 0.8 of the time of XLA's
+convolution. Float32 errors are 0.3 to 0.7 of its with 64 channels, and in y twice as large with 512.
 """
 
 import math
@@ -19,7 +19,6 @@ from jax import lax
 from ...engine import added_up, after, along, shared
 from .._shared.chunks import even_rows, in_chunks
 from .._shared.sizes import is_known
-from . import dense_correlation
 
 __all__ = ()  # no layers
 
@@ -44,11 +43,8 @@ def is_for(W, windows, shape):
 
 def correlate(x, W, windows):
     """y[o] = Σ_c W[o, c] ⋆ x[c]."""
-    plain = partial(dense_correlation.correlate, windows=windows)
-    of_each = lambda x, W: shared(
-        partial(_correlate, windows=windows), (x, W), [*along("examples", x), *along(None, W)], along("examples", x)
-    )[0]
-    return lax.platform_dependent(x, W, cpu=of_each, default=plain)
+    axes = [*along("examples", x), *along(None, W)]
+    return shared(partial(_correlate, windows=windows), (x, W), axes, along("examples", x))[0]
 
 
 def _correlate(over, x, W, windows):
@@ -73,9 +69,7 @@ def input_grad(y, W, windows, size):
 
 def weight_grad(x, y, windows):
     """W[o, c] = Σ_n x[n, c] ⋆ y[n, o]."""
-    plain = partial(dense_correlation.weight_grad, windows=windows)
-    of_each = lambda x, y: shared(partial(_weight_grad, windows=windows), (x, y), along("examples", x, y), along(None, x))[0]
-    return lax.platform_dependent(x, y, cpu=of_each, default=plain)
+    return shared(partial(_weight_grad, windows=windows), (x, y), along("examples", x, y), along(None, x))[0]
 
 
 def _weight_grad(over, x, y, windows):

@@ -1,0 +1,21 @@
+"""Forms of one computation, of which the platform that a program is compiled for decides."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jax import lax
+
+from ..program import jaxprs
+
+
+def by_platform(*arrays: Any, cpu: Callable, default: Callable) -> Any:
+    """`cpu(*arrays)` on a CPU, `default(*arrays)` elsewhere; both are traced, and which one is compiled is settled when lowering.
+
+    The two compute the same, with results of the same types: the one in steps that keep to a CPU's cache, the other in few large ones.
+    """
+    return lax.platform_dependent(*arrays, cpu=cpu, default=default)
+
+
+def in_memory(*arrays: Any) -> tuple:
+    """The same arrays; elsewhere than on a CPU all of them are in memory before anything is computed from one of them."""
+    return by_platform(*arrays, cpu=lambda *arrays: arrays, default=lambda *arrays: jaxprs.barrier(arrays))
