@@ -8,6 +8,7 @@ from jax import lax
 
 from ..engine import op
 from ._shared import attention_blocks as blocks
+from ._shared.attention_grid import Grid, block_size, in_band
 from ._shared.checks import are_arrays, floating, one_dtype, refuse
 from ._shared.sizes import is_whole
 from .dropout import dropout
@@ -51,7 +52,7 @@ def scaled_dot_product_attention(
     leading = _checked(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, local_window_size, rng)
     grid = _grid(query, key, leading, is_causal, local_window_size)
     row, column = jnp.arange(grid.L)[:, None], jnp.arange(grid.S)
-    S = blocks.scores(query, key, attn_mask, _scale(scale, query), leading, blocks.in_band(row, column, grid.low, grid.high))
+    S = blocks.scores(query, key, attn_mask, _scale(scale, query), leading, in_band(row, column, grid.low, grid.high))
     m = blocks.whole_dropout_mask(dropout_p, rng, leading, grid) if dropout_p else None
     return blocks.times(blocks.dropped(_softmax(S), dropout_p, m).astype(value.dtype), value).astype(query.dtype)
 
@@ -86,7 +87,7 @@ def _apart(grid, *arrays):
     XLA:CPU keeps them anyhow where the pairs of blocks are too few for a loop: it takes the barrier away, and makes both at once.
     """
     behind = lambda *arrays: lax.optimization_barrier(arrays)
-    is_flat = len(grid.pairs()[0]) < 2 * blocks.AT_A_TIME
+    is_flat = len(grid.squares(1)[0]) < 2 * blocks.AT_A_TIME
     return lax.platform_dependent(*arrays, cpu=lambda *arrays: arrays, default=behind) if is_flat else behind(*arrays)
 
 
@@ -95,7 +96,7 @@ def _grid(q, k, leading, is_causal, window):
     left, right = window if isinstance(window, tuple) else (window, window)
     high = 0 if is_causal else right
     L, S = q.shape[-2], k.shape[-2]
-    return blocks.Grid(L, S, None if left is None else -left, high, blocks.block_size(leading, L, S))
+    return Grid(L, S, None if left is None else -left, high, block_size(leading, L, S))
 
 
 def _checked(q, k, v, mask, p, is_causal, scale, enable_gqa, window, rng):

@@ -4,7 +4,7 @@ import math
 
 import jax.numpy as jnp
 
-from ..engine import op
+from ..engine import in_memory, op
 from ._shared.checks import inexact, one_dtype
 from ._shared.sizes import surely
 
@@ -49,8 +49,8 @@ def _(saved, dy):
         dx = (dy[..., None] * W).sum(-2)
         dW = (dy[..., None] * x[..., None, :]).sum(leading)
     else:
+        dW, dy = in_memory(jnp.tensordot(dy, x, axes=(leading, leading)), dy)
         dx = dy @ W
-        dW = jnp.tensordot(dy, x, axes=(leading, leading))
     shape = saved["W"].shape
     return dx, dW.reshape(shape), dy.sum(leading).reshape(shape[:-1]) if saved["has_bias"] else None
 

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import added_up, along, op, shared
+from ..engine import added_up, along, by_platform, in_memory, op, shared
 from ._shared.checks import at_least_float32, floating, one_dtype, refuse, wide
-from ._shared.chunks import in_chunks
+from ._shared.chunks import even_rows, in_chunks
 from ._shared.reduction import reduction_of
 from ._shared.sizes import is_known
 from .cross_entropy import (
@@ -43,7 +43,8 @@ class LinearCrossEntropyOptions:
         batch_chunk_size: rows of a block. None leaves it to `chunking_method`.
         chunking_method: "aspect_ratio" makes the logits of a block about as large as the input, "aspect_ratio:n" an n-th of that; None
             takes all rows at once; "auto" is as "aspect_ratio", but with at least 128 rows and, up to a quarter of all rows, at least
-            2²¹ logits, since smaller blocks are slow.
+            2²¹ logits, since smaller blocks are slow. Elsewhere than on a CPU "auto" takes six blocks, fewer and more so that they have
+            3 · 2²⁰ to 2²⁴ logits, and at least as many as the weight has values.
         acc_policy, acc_dtype: mean nothing here: what is summed over rows or classes is always at least float32.
 
     >>> LinearCrossEntropyOptions(chunking_method="aspect_ratio").block_rows(1000, 16, 64)
@@ -69,8 +70,8 @@ class LinearCrossEntropyOptions:
             and f"acc_dtype must be a floating-point dtype or None, got {self.acc_dtype!r}",
         )  # fmt: skip
 
-    def block_rows(self, rows: int, in_features: int, logits: int) -> int:
-        """The rows of a block, for so many rows of the input and logits for each."""
+    def block_rows(self, rows: int, in_features: int, logits: int, on_cpu: bool = True) -> int:
+        """The rows of a block, for so many rows of the input and logits for each, on a CPU or elsewhere."""
         size, method = self.batch_chunk_size, self.chunking_method
         if not is_known(rows):  # a scan over blocks needs their number
             return rows
@@ -78,7 +79,10 @@ class LinearCrossEntropyOptions:
             chosen = rows if size is None else size
         else:
             as_input = -(-rows // -(-logits // max(in_features, 1)))
-            if method == "auto":
+            if method == "auto" and not on_cpu:
+                most = min(max(rows * logits // 6, 3 * 2**20), 2**24)
+                chosen = max(even_rows(rows, rows * logits, most), in_features)
+            elif method == "auto":
                 chosen = max(as_input, min(2**21 // max(logits, 1), rows // 4), 128)
             else:
                 chosen = _power_of_2(as_input) // int(method.partition(":")[2] or 1)
@@ -133,14 +137,14 @@ def linear_cross_entropy(
 def _(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing, options):
     shape = _logits_shape(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing)
     arrays = input, linear_weight, target, linear_bias, weight
-    rows = _block_rows(options, shape, input.shape[-1])
-    how = {"ignore_index": _ignored(ignore_index), "eps": label_smoothing, "options": options, "rows": rows, "classes": len(linear_weight)}
+    _block_rows(options, shape, input.shape[-1])
+    how = {"ignore_index": _ignored(ignore_index), "eps": label_smoothing, "options": options, "classes": len(linear_weight)}
     axes, of_losses, of_rows = _axes(*arrays, label_smoothing)
     if reduction == "none":
-        losses, m, s = shared(partial(_losses, **how), arrays, axes, (of_losses, of_rows, of_rows))
+        losses, m, s = shared(partial(_on_platforms, _losses, **how), arrays, axes, (of_losses, of_rows, of_rows))
         return losses.astype(loss_dtype(input, target, weight)), {"arrays": arrays, "of_rows": (m, s), "how": how}
     how |= {"count": math.prod(input.shape[:-1] + linear_weight.shape[1:-1]), "reduction": reduction}
-    y, *gradients = shared(partial(_loss_and_gradients, **how), arrays, axes, ((), *axes))
+    y, *gradients = shared(partial(_on_platforms, _loss_and_gradients, **how), arrays, axes, ((), *axes))
     dtypes = [None if a is None else a.dtype for a in arrays]
     return y.astype(loss_dtype(input, target, weight)), {"gradients": tuple(gradients), "dtypes": dtypes}
 
@@ -150,7 +154,7 @@ def _(saved, dy):
     if "gradients" not in saved:
         axes, of_losses, of_rows = _axes(*saved["arrays"], saved["how"]["eps"])
         given = (*saved["arrays"], *saved["of_rows"], dy), (*axes, of_rows, of_rows, of_losses)
-        return tuple(shared(partial(_gradients, **saved["how"]), *given, axes))
+        return tuple(shared(partial(_on_platforms, _gradients, **saved["how"]), *given, axes))
     scaled = (None if d is None else at_least_float32(dy) * d for d in saved["gradients"])
     return tuple(None if d is None else d.astype(dtype) for d, dtype in zip(scaled, saved["dtypes"]))
 
@@ -164,11 +168,16 @@ def _axes(x, W, t, b, w, eps):
     return (of_x, of_W, of_t, of_b, *along(None, w)), (rows, *others)[: x.ndim + W.ndim - 3], (rows, None, *others)
 
 
-def _losses(over, x, W, t, b, w, ignore_index, eps, options, rows, classes):
+def _on_platforms(f, over, *arrays, **how):
+    """f in the blocks of each platform."""
+    form = lambda on_cpu: partial(f, over, on_cpu=on_cpu, **how)
+    return by_platform(*arrays, cpu=form(True), default=form(False))
+
+
+def _losses(over, x, W, t, b, w, *, on_cpu, ignore_index, eps, options, classes):
     """The loss of each row, and its maximum m and s = Σ exp(z - m)."""
-    rows = _own_rows(options, rows, x, W)
     if over["words"]:
-        losses, m, s = _losses_by_words(over["words"], x, W, t, b, ignore_index, rows, classes)
+        losses, m, s = _losses_by_words(over["words"], x, W, t, b, on_cpu, ignore_index, options, classes)
         return losses if x.ndim == 2 else losses[0], m, s
 
     def step(_, block):
@@ -176,11 +185,11 @@ def _losses(over, x, W, t, b, w, ignore_index, eps, options, rows, classes):
         lp, _, m, s = _probabilities(x, W, b)
         return None, (class_losses(lp, t, w, ignore_index, eps, 1)[0], m, s)
 
-    _, (losses, m, s) = in_chunks(step, None, rows, _as_rows(x, x, t))
+    _, (losses, m, s) = in_chunks(step, None, _own_rows(options, x, W, on_cpu), _as_rows(x, x, t), on_cpu)
     return losses if x.ndim == 2 else losses[0], m, s
 
 
-def _loss_and_gradients(over, x, W, t, b, w, ignore_index, eps, options, rows, classes, count, reduction):
+def _loss_and_gradients(over, x, W, t, b, w, *, on_cpu, ignore_index, eps, options, classes, count, reduction):
     """The reduced loss, and its derivatives, which 16 bits would not hold before they are scaled: each block of logits serves for both.
 
     Not where devices share the words: m and s of a block are theirs together, and they are asked for them once, not for each block.
@@ -188,25 +197,28 @@ def _loss_and_gradients(over, x, W, t, b, w, ignore_index, eps, options, rows, c
     weights = row_weights(t, w, ignore_index, classes, wide(x.dtype))
     total = divisor(count, None if weights is None else added_up(weights.sum(), over["rows"]), reduction)
     scale = 1.0 if total is None else jnp.where(total == 0, 0, jnp.ones(()) / total)
-    of_block, of_all_rows = (1.0, scale) if over["rows"] and w is None else (scale, 1.0)  # the devices then add up everything at once
-    rows, words = _own_rows(options, rows, x, W), over["words"]
+    is_late = w is None and (over["rows"] or not on_cpu)  # the devices then add up everything at once; and a kernel less for each block
+    of_block, of_all_rows = (1.0, scale) if is_late else (scale, 1.0)
+    words = over["words"]
     arrays, losses = _as_rows(x, x, t), None
     if words:
-        losses, *of_all = _losses_by_words(words, x, W, t, b, ignore_index, rows, classes)
+        losses, *of_all = _losses_by_words(words, x, W, t, b, on_cpu, ignore_index, options, classes)
         arrays = *arrays, *of_all
 
     def step(sums, block):
         x, t, *of_all = block
         if words:
             of_logits = _d_logits_by_words(words, _logits(x, W, b), *of_all, t, 1.0, ignore_index, classes)
-            sums, of_rows = _added(sums, of_logits, x, W, b, of_block)
+            sums, of_rows = _added(sums, of_logits, x, W, b, on_cpu, of_block)
             return sums, (of_rows, None)
         lp, p, _, _ = _probabilities(x, W, b)
-        sums, of_rows = _added(sums, class_gradients(lp, p, t, w, ignore_index, eps, 1, 1.0), x, W, b, of_block)
+        sums, of_rows = _added(sums, class_gradients(lp, p, t, w, ignore_index, eps, 1, 1.0), x, W, b, on_cpu, of_block)
         return sums, (of_rows, class_losses(lp, t, w, ignore_index, eps, 1)[0])
 
-    sums, (of_rows, of_blocks) = in_chunks(step, _zeros(W, b, w), rows, arrays)
+    sums, (of_rows, of_blocks) = in_chunks(step, _zeros(W, b, w), _own_rows(options, x, W, on_cpu), arrays, on_cpu)
     losses = of_blocks if losses is None else losses
+    if not on_cpu:
+        (losses,) = in_memory(losses)
     y = added_up(losses.sum(), over["rows"])
     y = y if total is None else y / total
     _, d_total = class_spread(jnp.ones((), losses.dtype), y, total)
@@ -216,7 +228,7 @@ def _loss_and_gradients(over, x, W, t, b, w, ignore_index, eps, options, rows, c
     return y, *(None if d is None else of_all_rows * d for d in gradients)
 
 
-def _gradients(over, x, W, t, b, w, m, s, dl, ignore_index, eps, options, rows, classes):
+def _gradients(over, x, W, t, b, w, m, s, dl, *, on_cpu, ignore_index, eps, options, classes):
     """The derivatives from those of each row's loss, the logits being recomputed."""
 
     def step(sums, block):
@@ -226,23 +238,25 @@ def _gradients(over, x, W, t, b, w, m, s, dl, ignore_index, eps, options, rows, 
             of_logits = _d_logits_by_words(over["words"], z, m, s, t, dl, ignore_index, classes)
         else:
             of_logits = class_gradients(*class_probabilities(z, m, s), t, w, ignore_index, eps, 1, dl)
-        return _added(sums, of_logits, x, W, b)
+        return _added(sums, of_logits, x, W, b, on_cpu)
 
-    sums, of_rows = in_chunks(step, _zeros(W, b, w), _own_rows(options, rows, x, W), (*_as_rows(x, dl, x, t), m, s))
+    blocks = *_as_rows(x, dl, x, t), m, s
+    sums, of_rows = in_chunks(step, _zeros(W, b, w), _own_rows(options, x, W, on_cpu), blocks, on_cpu)
     gradients = _in_shape(over, x, W, t, b, w, sums, of_rows)
     return tuple(None if d is None else d.astype(a.dtype) for a, d in zip((x, W, t, b, w), gradients))
 
 
-def _added(sums, of_logits, x, W, b, scale=1.0):
+def _added(sums, of_logits, x, W, b, on_cpu, scale=1.0):
     """The sums dWᵀ, db, dw with those of a block of rows, times scale, and its dx and dt, from its dz, dt and dw.
 
-    dW as its transpose: then x is transposed for the product, not the larger dz, and behind a barrier, since XLA:CPU would do so in the
-    product, which takes a quarter longer.
+    dW as its transpose: then x is transposed for the product, not the larger dz, and on a CPU behind a barrier, since XLA would do so in
+    the product, which takes a quarter longer.
     """
     dz, dt, dw = of_logits
     matrix, _ = _flat(W, b)
     dz = dz.reshape(x.shape[0], len(matrix)).astype(x.dtype)
-    of_block = _dot(lax.optimization_barrier(x.T), dz), None if b is None else _over_rows(dz), dw
+    xT = lax.optimization_barrier(x.T) if on_cpu else x.T
+    of_block = _dot(xT, dz), None if b is None else _over_rows(dz, on_cpu), dw
     of_rows = _dot(dz, matrix), dt
     return jax.tree.map(lambda a, d: a + scale * d.astype(a.dtype), sums, of_block), jax.tree.map(lambda d: scale * d, of_rows)
 
@@ -250,7 +264,7 @@ def _added(sums, of_logits, x, W, b, scale=1.0):
 # -- where devices share the words: each has the logits of its own --------------------------------------------------------
 
 
-def _losses_by_words(words, x, W, t, b, ignore_index, rows, classes):
+def _losses_by_words(words, x, W, t, b, on_cpu, ignore_index, options, classes):
     """As `_losses`: what each device's own words give, put together once for all rows."""
 
     def step(_, block):
@@ -260,7 +274,7 @@ def _losses_by_words(words, x, W, t, b, ignore_index, rows, classes):
         finite = jnp.where(m == -jnp.inf, 0, m)
         return None, (m, jnp.exp(z - finite).sum(1, keepdims=True), jnp.where(_is_own_target(words, t, len(W)), z, 0).sum(1, keepdims=True))
 
-    _, (own_m, s, z_t) = in_chunks(step, None, rows, _as_rows(x, x, t))
+    _, (own_m, s, z_t) = in_chunks(step, None, _own_rows(options, x, W, on_cpu), _as_rows(x, x, t), on_cpu)
     m = lax.pmax(own_m, words)
     s, z_t = lax.psum((s * jnp.exp(own_m - m), z_t), words)
     losses, (t,) = (m + jnp.log(s) - z_t)[:, 0], _as_rows(x, t)
@@ -279,20 +293,18 @@ def _is_own_target(words, t, own):
     return t[:, None] - lax.axis_index(words) * own == jnp.arange(own)
 
 
-def _own_rows(options, rows, x, W):
-    """The rows of a block of what this device has."""
-    if options is not None and options.batch_chunk_size is not None:
-        return rows
-    return _block_rows(options, x.shape[:-1] + W.shape[:-1], x.shape[-1])
+def _own_rows(options, x, W, on_cpu):
+    """The rows of a block of those that this device has."""
+    return _block_rows(options, x.shape[:-1] + W.shape[:-1], x.shape[-1], on_cpu)
 
 
-def _over_rows(dz):
+def _over_rows(dz, on_cpu):
     """Σ dz over the rows, in at least float32.
 
     XLA:CPU goes down one column after the other, which takes ten times as long where there are 32768. Those are added up by products, of
     few rows each, since a product adds row after row and rounds each time.
     """
-    if dz.shape[1] < 2**14 or not is_known(*dz.shape):
+    if not on_cpu or dz.shape[1] < 2**14 or not is_known(*dz.shape):
         return dz.sum(0, dtype=wide(dz.dtype))
     return sum(_dot(jnp.ones(len(rows), dz.dtype), rows) for rows in jnp.split(dz, list(range(128, len(dz), 128))))
 
@@ -339,11 +351,11 @@ def _logits_shape(input, linear_weight, target, linear_bias, weight, reduction, 
     return shape
 
 
-def _block_rows(options, shape, in_features):
+def _block_rows(options, shape, in_features, on_cpu=True):
     if options is not None and not isinstance(options, LinearCrossEntropyOptions):
         raise TypeError(f"linear_cross_entropy: options must be LinearCrossEntropyOptions or None, got a {type(options).__name__}")
     rows, logits = (1, shape) if len(shape) == 1 else (shape[0], shape[1:])
-    return (options or LinearCrossEntropyOptions()).block_rows(rows, in_features, math.prod(logits))
+    return (options or LinearCrossEntropyOptions()).block_rows(rows, in_features, math.prod(logits), on_cpu)
 
 
 def _ignored(ignore_index):

@@ -4,16 +4,32 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ...engine import after, scan
+from ...engine import after, in_memory, scan
 
 __all__ = ()  # no layers
 
 
-def in_chunks(step, carry, rows, arrays):
-    """`step(carry, chunk) -> carry, outputs` over the arrays in chunks of so many rows, the last one shorter; the outputs joined.
+MOST_UNROLLED = 16  # chunks elsewhere than on a CPU; more are a loop
 
-    XLA would make the first carry and the memory of the outputs ready at the beginning of a program: they wait for the first array.
-    """
+
+def in_chunks(step, carry, rows, arrays, on_cpu=True):
+    """`step(carry, chunk) -> carry, outputs` over the arrays in chunks of so many rows, the last one shorter; the outputs joined."""
+    if on_cpu or -(-len(arrays[0]) // max(rows, 1)) > MOST_UNROLLED:
+        return _in_loop(step, carry, rows, arrays)
+    return _one_by_one(step, carry, rows, arrays)
+
+
+def _one_by_one(step, carry, rows, arrays):
+    """Without a loop."""
+    found = []
+    for i in range(0, len(arrays[0]), rows):
+        carry, outputs = step(carry, jax.tree.map(lambda a: a[i : i + rows], arrays))
+        (carry, found), arrays = in_memory((carry, [*found, outputs]), arrays)
+    return carry, jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)
+
+
+def _in_loop(step, carry, rows, arrays):
+    """XLA would make the first carry and the memory of the outputs ready at the beginning of a program: they wait for the first array."""
     n = arrays[0].shape[0]
     full = n - n % rows
     if n <= rows:
