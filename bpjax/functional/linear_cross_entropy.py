@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import added_up, along, by_platform, in_memory, op, shared
+from ..engine import added_up, along, by_platform, op, shared
 from ._shared.checks import at_least_float32, floating, one_dtype, refuse, wide
 from ._shared.chunks import even_rows, in_chunks
 from ._shared.reduction import reduction_of
@@ -44,7 +44,7 @@ class LinearCrossEntropyOptions:
         chunking_method: "aspect_ratio" makes the logits of a block about as large as the input, "aspect_ratio:n" an n-th of that; None
             takes all rows at once; "auto" is as "aspect_ratio", but with at least 128 rows and, up to a quarter of all rows, at least
             2²¹ logits, since smaller blocks are slow. Elsewhere than on a CPU "auto" takes six blocks, fewer and more so that they have
-            3 · 2²⁰ to 2²⁴ logits, and at least as many as the weight has values.
+            2²¹ to 2²⁴ logits, and at least as many as the weight has values.
         acc_policy, acc_dtype: mean nothing here: what is summed over rows or classes is always at least float32.
 
     >>> LinearCrossEntropyOptions(chunking_method="aspect_ratio").block_rows(1000, 16, 64)
@@ -80,7 +80,7 @@ class LinearCrossEntropyOptions:
         else:
             as_input = -(-rows // -(-logits // max(in_features, 1)))
             if method == "auto" and not on_cpu:
-                most = min(max(rows * logits // 6, 3 * 2**20), 2**24)
+                most = min(max(rows * logits // 6, 2**21), 2**24)
                 chosen = max(even_rows(rows, rows * logits, most), in_features)
             elif method == "auto":
                 chosen = max(as_input, min(2**21 // max(logits, 1), rows // 4), 128)
@@ -197,7 +197,7 @@ def _loss_and_gradients(over, x, W, t, b, w, *, on_cpu, ignore_index, eps, optio
     weights = row_weights(t, w, ignore_index, classes, wide(x.dtype))
     total = divisor(count, None if weights is None else added_up(weights.sum(), over["rows"]), reduction)
     scale = 1.0 if total is None else jnp.where(total == 0, 0, jnp.ones(()) / total)
-    is_late = w is None and (over["rows"] or not on_cpu)  # the devices then add up everything at once; and a kernel less for each block
+    is_late = w is None and over["rows"]  # the devices then add up everything at once
     of_block, of_all_rows = (1.0, scale) if is_late else (scale, 1.0)
     words = over["words"]
     arrays, losses = _as_rows(x, x, t), None
@@ -217,8 +217,6 @@ def _loss_and_gradients(over, x, W, t, b, w, *, on_cpu, ignore_index, eps, optio
 
     sums, (of_rows, of_blocks) = in_chunks(step, _zeros(W, b, w), _own_rows(options, x, W, on_cpu), arrays, on_cpu)
     losses = of_blocks if losses is None else losses
-    if not on_cpu:
-        (losses,) = in_memory(losses)
     y = added_up(losses.sum(), over["rows"])
     y = y if total is None else y / total
     _, d_total = class_spread(jnp.ones((), losses.dtype), y, total)

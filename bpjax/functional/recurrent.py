@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import op
+from ..engine import by_platform, op
 from ._shared.checks import floating, one_dtype, refuse
 
 # -- RNN ---------------------------------------------------------------------------------------------------------------
@@ -35,7 +35,7 @@ def rnn_tanh(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None, revers
 
 @rnn_tanh.def_forward
 def _(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse):
-    return _rnn_forward(rnn_tanh, input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse)
+    return _rnn_forward("rnn_tanh", jnp.tanh, input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse)
 
 
 @rnn_tanh.def_backward
@@ -57,12 +57,12 @@ def rnn_relu(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None, revers
     >>> output.tolist(), h_n.tolist()
     ([[1.0], [2.0], [3.0]], [3.0])
     """
-    return _rnn("rnn_relu", lambda z: jnp.where(z <= 0, 0, z), input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse)
+    return _rnn("rnn_relu", _relu, input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse)
 
 
 @rnn_relu.def_forward
 def _(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse):
-    return _rnn_forward(rnn_relu, input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse)
+    return _rnn_forward("rnn_relu", _relu, input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse)
 
 
 @rnn_relu.def_backward
@@ -70,19 +70,23 @@ def _(saved, dy):
     return _rnn_backward(lambda dh, h: jnp.where(h <= 0, 0, dh), saved, dy)
 
 
-def _rnn(name, activation, input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse):
+def _relu(z):
+    return jnp.where(z <= 0, 0, z)
+
+
+def _rnn(name, activation, input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse, over_time=lax.scan):
     _check(name, 1, _SEQUENCE, input, {"hx": hx}, weight_ih, weight_hh, bias_ih, bias_hh)
 
     def step(h, x):
         h = activation(_affine(x, weight_ih, bias_ih) + _affine(h, weight_hh, bias_hh))
         return h, h
 
-    h_n, h = lax.scan(step, hx, input, reverse=reverse)
+    h_n, h = over_time(step, hx, input, reverse=reverse)
     return h, h_n
 
 
-def _rnn_forward(function, input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse):
-    h, h_n = function.formula(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse)
+def _rnn_forward(name, activation, input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse):
+    h, h_n = _rnn(name, activation, input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse, _over_time)
     saved = {"x": input, "h_0": hx, "h": h, "W_ih": weight_ih, "W_hh": weight_hh, "reverse": reverse}
     return (h, h_n), saved | _biases_given(bias_ih, bias_hh)
 
@@ -96,7 +100,7 @@ def _rnn_backward(through_activation, saved, dy):
         return dz @ W_hh, dz
 
     dy, dh_n = dy
-    dh_0, dz = lax.scan(step, dh_n, (h, dy), reverse=not saved["reverse"])
+    dh_0, dz = _over_time(step, dh_n, (h, dy), reverse=not saved["reverse"])
     dW_ih, db = _over_steps(saved["x"], dz)
     dW_hh, _ = _over_steps(_before(saved["h_0"], h, saved["reverse"]), dz)
     return dz @ saved["W_ih"], dh_0, dW_ih, dW_hh, *_where_given(saved, db, db)
@@ -133,7 +137,7 @@ def lstm(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None, weight_hr=
 
 @lstm.def_forward
 def _(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse, memory):
-    y, gates, c_before = _lstm(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse, memory)
+    y, gates, c_before = _lstm(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse, memory, _over_time)
     saved = {"x": input, "h_0": hx[0], "h": y[0], "c_before": c_before, "reverse": reverse}
     saved |= {"gates": gates} if memory == "fast" else {"b_ih": bias_ih, "b_hh": bias_hh}
     saved |= {"W_ih": weight_ih, "W_hh": weight_hh, "W_hr": weight_hr}
@@ -158,14 +162,14 @@ def _(saved, dy):
 
     dy, last = dy
     steps = saved["x"], h_before, saved["c_before"], saved.get("gates"), dy
-    dhx, (dz, projected) = lax.scan(step, last, steps, reverse=not saved["reverse"])
+    dhx, (dz, projected) = _over_time(step, last, steps, reverse=not saved["reverse"])
     dW_ih, db = _over_steps(saved["x"], dz)
     dW_hh, _ = _over_steps(h_before, dz)
     dW_hr = None if W_hr is None else _over_steps(*projected)[0]
     return dz @ W_ih, dhx, dW_ih, dW_hh, *_where_given(saved, db, db), dW_hr
 
 
-def _lstm(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse, memory):
+def _lstm(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse, memory, over_time=lax.scan):
     """The outputs, and of each step the gates and the c before it."""
     _check("lstm", 4, _SEQUENCE, input, _pair("lstm", hx), weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, memory)
 
@@ -177,7 +181,7 @@ def _lstm(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, reverse,
         h = m if weight_hr is None else m @ weight_hr.T
         return (h, c), (h, (i, f, g, o), c_before)
 
-    last, (h, gates, c_before) = lax.scan(step, hx, input, reverse=reverse)
+    last, (h, gates, c_before) = over_time(step, hx, input, reverse=reverse)
     return (h, last), gates, c_before
 
 
@@ -216,7 +220,7 @@ def gru(input, hx, weight_ih, weight_hh, bias_ih=None, bias_hh=None, reverse=Fal
 
 @gru.def_forward
 def _(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse, memory):
-    y, gates, h_before = _gru(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse, memory)
+    y, gates, h_before = _gru(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse, memory, _over_time)
     saved = {"x": input, "h_before": h_before, "W_ih": weight_ih, "W_hh": weight_hh, "reverse": reverse}
     saved |= {"gates": gates} if memory == "fast" else {"b_ih": bias_ih, "b_hh": bias_hh}
     return y, saved | _biases_given(bias_ih, bias_hh)
@@ -237,14 +241,14 @@ def _(saved, dy):
 
     dy, dh_n = dy
     steps = saved["x"], h_before, saved.get("gates"), dy
-    dh_0, (d_rz, du_n, dv_n) = lax.scan(step, dh_n, steps, reverse=not saved["reverse"])
+    dh_0, (d_rz, du_n, dv_n) = _over_time(step, dh_n, steps, reverse=not saved["reverse"])
     W_rz, W_n = jnp.split(W_ih, [d_rz.shape[-1]])
     dW_ih, db_ih = _over_steps(saved["x"], d_rz, du_n)
     dW_hh, db_hh = _over_steps(h_before, d_rz, dv_n)
     return d_rz @ W_rz + du_n @ W_n, dh_0, dW_ih, dW_hh, *_where_given(saved, db_ih, db_hh)
 
 
-def _gru(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse, memory):
+def _gru(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse, memory, over_time=lax.scan):
     """The outputs, and of each step r, z, n, v_n and the h before it."""
     _check("gru", 3, _SEQUENCE, input, {"hx": hx}, weight_ih, weight_hh, bias_ih, bias_hh, memory=memory)
 
@@ -253,7 +257,7 @@ def _gru(input, hx, weight_ih, weight_hh, bias_ih, bias_hh, reverse, memory):
         h = (1 - z) * n + z * h_before
         return h, (h, (r, z, n, v_n), h_before)
 
-    h_n, (h, gates, h_before) = lax.scan(step, hx, input, reverse=reverse)
+    h_n, (h, gates, h_before) = over_time(step, hx, input, reverse=reverse)
     return (h, h_n), gates, h_before
 
 
@@ -335,6 +339,15 @@ def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 
 
 # -- what they share ---------------------------------------------------------------------------------------------------
+
+
+UNROLLED = 8  # steps, elsewhere than on a CPU: where each turn of a loop costs as much as several kernels
+
+
+def _over_time(step, start, steps, *, reverse):
+    """The scan over all steps."""
+    form = lambda unroll: lambda start, steps: lax.scan(step, start, steps, reverse=reverse, unroll=unroll)
+    return by_platform(start, steps, cpu=form(1), default=form(UNROLLED))
 
 
 def _affine(x, W, b):

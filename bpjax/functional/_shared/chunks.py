@@ -21,11 +21,12 @@ def in_chunks(step, carry, rows, arrays, on_cpu=True):
 
 def _one_by_one(step, carry, rows, arrays):
     """Without a loop."""
-    found = []
-    for i in range(0, len(arrays[0]), rows):
-        carry, outputs = step(carry, jax.tree.map(lambda a: a[i : i + rows], arrays))
-        (carry, found), arrays = in_memory((carry, [*found, outputs]), arrays)
-    return carry, jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)
+    found, chunks = [], [jax.tree.map(lambda a: a[i : i + rows], arrays) for i in range(0, len(arrays[0]), rows)]
+    while chunks:
+        carry, outputs = step(carry, chunks[0])
+        (carry, found), chunks = in_memory((carry, [*found, outputs]), chunks[1:])
+    joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)
+    return carry, in_memory(joined)[0]  # or XLA would do what comes after to each part
 
 
 def _in_loop(step, carry, rows, arrays):
