@@ -181,7 +181,7 @@ def relu(input, inplace=False):
     return jnp.where(input <= 0, 0, input)  # NaN stays NaN
 
 
-@from_mask(relu, recompute=True)
+@from_mask(relu, recompute=True, of_output=True)
 def _(x):
     return x <= 0
 
@@ -245,7 +245,7 @@ def relu6(input, inplace=False):
     return _clipped("relu6", input, 0.0, 6.0)
 
 
-@from_mask(relu6, recompute=True)
+@from_mask(relu6, recompute=True, of_output=True)
 def _(x):
     return (x <= 0) | (x >= 6)
 

@@ -9,7 +9,8 @@ from verdict import assert_same, on_device
 
 import bpjax
 import bpjax.functional as F
-from bpjax.functional._shared import attention_blocks
+from bpjax.functional import attention
+from bpjax.functional._shared.attention_grid import block_size
 
 pytestmark = pytest.mark.usefixtures("x64")
 key = jax.random.key(2)
@@ -44,7 +45,7 @@ SIZES = [(name, size) for name in CASES for size in ((3,) if "dropout" in name e
 
 @pytest.mark.parametrize(("name", "size"), SIZES)
 def test_blocks_give_what_the_formula_gives(name, size, monkeypatch):
-    monkeypatch.setattr(attention_blocks, "block_size", lambda leading, L, S: size)
+    monkeypatch.setattr(attention, "block_size", lambda leading, L, S: size)
     shapes, mask, options = CASES[name]
     args = on_device([normal(*shape, seed=i) for i, shape in enumerate(shapes)])
     is_added = mask is not None and mask.dtype != bool
@@ -67,7 +68,7 @@ def test_blocks_give_what_the_formula_gives(name, size, monkeypatch):
 
 
 def test_the_size_of_blocks():
-    sizes = [attention_blocks.block_size(*shape) for shape in [((4,), 2048, 2048), ((4,), 2048, 2000), ((8,), 4096, 4096), ((), 512, 8192)]]
+    sizes = [block_size(*shape) for shape in [((4,), 2048, 2048), ((4,), 2048, 2000), ((8,), 4096, 4096), ((), 512, 8192)]]
     assert sizes == [256, 128, 128, 256]
 
 

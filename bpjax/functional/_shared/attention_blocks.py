@@ -23,7 +23,7 @@ __all__ = ()  # no layers
 
 def scores(q, k, mask, scale, leading, is_allowed):
     """s q kᵀ, -∞ where masked, (*leading, L, S) in at least float32."""
-    S = scale * jnp.einsum("...le,...se->...ls", q, k, preferred_element_type=wide(q.dtype))
+    S = scale * times_transposed(q, k)
     S = jnp.broadcast_to(S, leading + S.shape[-2:])
     if is_allowed is not None:
         S = jnp.where(is_allowed, S, -jnp.inf)
@@ -76,9 +76,7 @@ class _Weights:
         """The weights as they met the values, and the cotangent of the scores; `blocks`: of q, do, lse, D, k and v, D = Σ do o."""
         q, do, lse, D, k, v = blocks
         P, m = jnp.exp(self.scores(q, k, rows, columns) - lse), self.dropout(rows, columns)
-        return dropped(P, self.p, m), P * (
-            dropped(jnp.einsum("...le,...se->...ls", do, v, preferred_element_type=wide(q.dtype)), self.p, m) - D
-        )
+        return dropped(P, self.p, m), P * (dropped(times_transposed(do, v), self.p, m) - D)
 
 
 def _on_platforms(in_squares: Callable, in_strips: Callable, scores: int, arrays: tuple, *, grid, leading, **options) -> Any:
@@ -146,7 +144,7 @@ def _backward_in_strips(q, k, v, mask, rng, o, lse, do, *, p, scale, leading, st
     arrays, dq, sums = _for_backward(steps.grid, q, k, v, o, lse, do), [], (None, None)
     for rows, columns in reversed(steps.strips):
         of_rows, left, right = _cotangents(weights, arrays, rows, columns)
-        of_columns = [transposed_times(b, a, k) for a, b in (left, right)]
+        of_columns = [transposed_times(b, a, like) for (a, b), like in ((left, k), (right, v))]
         sums = [_with(a, d, columns.first * steps.grid.k, steps.grid.columns * steps.grid.k, -2) for a, d in zip(sums, of_columns)]
         (dq, sums), arrays = in_memory(([of_rows, *dq], sums), arrays)
     return _cut_out((jnp.concatenate(dq, -2), *sums), (q, k, v))
@@ -254,8 +252,17 @@ def _with(a, d, start, size, axis):
 
 def times(a, b):
     """a b in at least float32. Where a has more heads than b, each of b's serves several of a's in a row."""
+    return _product("...xz,...zy->...xy", a, b)
+
+
+def times_transposed(a, b):
+    """a bᵀ in the same way."""
+    return _product("...xz,...yz->...xy", a, b)
+
+
+def _product(axes, a, b):
     grouped = _in_groups(a, b)
-    y = jnp.matmul(grouped, b, preferred_element_type=wide(a.dtype))
+    y = jnp.einsum(axes, grouped, b, preferred_element_type=wide(a.dtype))
     return y if grouped is a else y.reshape(*y.shape[:-3], *a.shape[-3:-1], y.shape[-1])
 
 
@@ -265,7 +272,9 @@ def transposed_times(a, b, like):
     On a CPU a is transposed behind a barrier: XLA would do so in the product, which takes longer.
     """
     a, b = _in_groups(a, like), _in_groups(b, like)
-    return jnp.einsum("...lx,...ly->...xy", a, b, preferred_element_type=wide(a.dtype))
+    product = partial(jnp.einsum, "...lx,...ly->...xy", preferred_element_type=wide(a.dtype))
+    turned = lambda a, b: jnp.matmul(lax.optimization_barrier(a.mT), b, preferred_element_type=wide(a.dtype))
+    return by_platform(a, b, cpu=turned, default=product)
 
 
 def _in_groups(a, like):

@@ -21,7 +21,7 @@ def in_chunks(step, carry, rows, arrays, on_cpu=True):
 
 def _one_by_one(step, carry, rows, arrays):
     """Without a loop."""
-    found, chunks = [], [jax.tree.map(lambda a: a[i : i + rows], arrays) for i in range(0, len(arrays[0]), rows)]
+    found, chunks = [], [jax.tree.map(lambda a: a[i : i + rows], arrays) for i in range(0, max(len(arrays[0]), 1), rows)]
     while chunks:
         carry, outputs = step(carry, chunks[0])
         (carry, found), chunks = in_memory((carry, [*found, outputs]), chunks[1:])

@@ -62,10 +62,11 @@ def from_input(op):
     return declare
 
 
-def from_mask(op, *, factor=None, recompute=False):
+def from_mask(op, *, factor=None, recompute=False, of_output=False):
     """Keeps where x is cut off, 8 to the byte:  dx = 0 there and dy elsewhere; or there dy times the static argument called `factor`.
 
-    The 0 is chosen, not a product: dy may be infinite there. With `recompute` the output is recomputed where x itself is.
+    The 0 is chosen, not a product: dy may be infinite there. With `recompute` the output is recomputed where x itself is. With `of_output`
+    y is asked, which is cut off where x is: it is being written, and a GPU then takes one kernel for both.
     """
 
     def declare(is_cut_off):
@@ -74,8 +75,9 @@ def from_mask(op, *, factor=None, recompute=False):
         @op.def_forward
         @functools.wraps(is_cut_off)
         def _(input, **static):
-            saved = {"off": pack(is_cut_off(input, **asked(static))), **static}
-            return op.formula(input, **static), saved | ({"x": RecomputeOnly(input)} if recompute else {})
+            y = op.formula(input, **static)
+            saved = {"off": pack(is_cut_off(y if of_output else input, **asked(static))), **static}
+            return y, saved | ({"x": RecomputeOnly(input)} if recompute else {})
 
         @op.def_backward
         @functools.wraps(is_cut_off)
