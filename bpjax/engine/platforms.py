@@ -8,7 +8,6 @@ from jax import lax
 
 from ..program import jaxprs
 
-
 FORCED = os.environ.get("BPJAX_FORM")  # "cpu" or "default": that form wherever a program runs, so that each can be tested on a CPU
 
 

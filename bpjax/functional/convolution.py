@@ -109,9 +109,10 @@ def _(saved, dy):
     W, windows = saved["W"], saved["windows"]
     x, dy = _batched(W.ndim - 2, saved["x"]), _batched(W.ndim - 2, dy)
     maps = _LeanMaps(W, windows, x.shape)
+    db = _db(dy) if saved["has_bias"] else None
     dW, dy = in_memory(maps.weight_grad(x, dy, windows), dy)  # then x, which may have been recomputed, is no longer needed
     dx = maps.input_grad(dy, _late(W, dy, maps), windows, x.shape[2:]).reshape(saved["x"].shape)
-    return dx, dW, _db(dy) if saved["has_bias"] else None
+    return dx, dW, db
 
 
 @op(static=("stride", "padding", "output_padding", "groups", "dilation"))
@@ -204,9 +205,10 @@ def _(saved, dy):
     W, windows = saved["W"], saved["windows"]
     x, dy = _batched(W.ndim - 2, saved["x"]), _batched(W.ndim - 2, dy)
     maps = _LeanMaps(W, windows, dy.shape)
+    db = _db(dy) if saved["has_bias"] else None
     dW, dy = in_memory(maps.weight_grad(dy, x, windows), dy)
     dx = maps.correlate(dy, _late(W, dy, maps), windows).reshape(saved["x"].shape)
-    return dx, dW, _db(dy) if saved["has_bias"] else None
+    return dx, dW, db
 
 
 conv1d.def_vmap(lambda size, mapped, **arguments: _in_one_batch(conv1d, mapped, **arguments))
