@@ -23,7 +23,11 @@ __all__ = ()  # no layers
 
 def scores(q, k, mask, scale, leading, is_allowed):
     """s q kᵀ, -∞ where masked, (*leading, L, S) in at least float32."""
-    S = scale * times_transposed(q, k)
+    return masked(scale * times(q, k.mT), mask, leading, is_allowed)
+
+
+def masked(S, mask, leading, is_allowed):
+    """The scores, (*leading, L, S), -∞ where they are not allowed."""
     S = jnp.broadcast_to(S, leading + S.shape[-2:])
     if is_allowed is not None:
         S = jnp.where(is_allowed, S, -jnp.inf)
@@ -66,7 +70,7 @@ class _Weights:
     def scores(self, q, k, rows: Span, columns: Span):
         """Of these blocks of q and k."""
         mask, is_allowed = self.grid.mask(self.mask, rows, columns), self.grid.allowed(rows, columns)
-        return scores(q, k, mask, self.scale, self.leading, is_allowed)
+        return masked(self.scale * times_transposed(q, k), mask, self.leading, is_allowed)
 
     def dropout(self, rows: Span, columns: Span):
         """Which weights are kept; None where all are."""
@@ -252,18 +256,17 @@ def _with(a, d, start, size, axis):
 
 def times(a, b):
     """a b in at least float32. Where a has more heads than b, each of b's serves several of a's in a row."""
-    return _product("...xz,...zy->...xy", a, b)
+    return _apart(a, jnp.matmul(_in_groups(a, b), b, preferred_element_type=wide(a.dtype)))
 
 
 def times_transposed(a, b):
     """a bᵀ in the same way."""
-    return _product("...xz,...yz->...xy", a, b)
+    return _apart(a, jnp.einsum("...xz,...yz->...xy", _in_groups(a, b), b, preferred_element_type=wide(a.dtype)))
 
 
-def _product(axes, a, b):
-    grouped = _in_groups(a, b)
-    y = jnp.einsum(axes, grouped, b, preferred_element_type=wide(a.dtype))
-    return y if grouped is a else y.reshape(*y.shape[:-3], *a.shape[-3:-1], y.shape[-1])
+def _apart(a, y):
+    """y with the heads of a, which `_in_groups` may have joined."""
+    return y if y.shape[-2] == a.shape[-2] else y.reshape(*y.shape[:-3], *a.shape[-3:-1], y.shape[-1])
 
 
 def transposed_times(a, b, like):
