@@ -6,8 +6,6 @@
 import contextlib
 import functools
 import math
-import re
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,11 +18,11 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import bpjax
 import bpjax.functional as F
 from bpjax import nn
+from bpjax.inspect.compiled import COLLECTIVES, work
 from bpjax.models.gpt import GPT, language_loss
 
 P = PartitionSpec
 DEVICES = 8
-KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
 
 
 class Model(NamedTuple):
@@ -225,55 +223,13 @@ def compiled(value_and_grad, model: Model, layout: Layout) -> Compiled:
             step = jax.jit(value_and_grad(loss), **options)
             args = place(model.params, specs), *map(place, model.data, data_specs)
         program = step.lower(*args).compile()
-        counts, sent = collectives(program.as_text())
+        of_one_run = work(program.as_text())
         gradients = jax.tree.map(np.asarray, program(*args)[1])
-    return Compiled(program.memory_analysis().temp_size_in_bytes, counts, sent, gradients)
+    return Compiled(program.memory_analysis().temp_size_in_bytes, of_one_run.collectives, of_one_run.sent, gradients)
 
 
 def _paths(tree):
     return ["".join(f".{k.key}" for k in path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
-
-
-# -- what the devices send each other, read off the compiled program ------------------------------------------------------------
-
-_COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) .*\{$")
-_COLLECTIVE = re.compile(rf"= (.*?) ({'|'.join(KINDS)})(-start)?\(")
-_CALLED = re.compile(r"(?:body|to_apply|calls|true_computation|false_computation|branch_computations)=(\{[^}]*\}|%?[\w.\-]+)")
-_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
-_TYPE = re.compile(r"\b([a-z]+)(\d+)\w*\[([\d,]*)\]")
-
-
-def collectives(text: str) -> tuple[dict, dict]:
-    """How often each kind is run, and the bytes of its results: a loop's as often as it has steps, once where that is not known."""
-    computations, entry, name = {}, None, None
-    for line in text.splitlines():
-        if found := _COMPUTATION.match(line):
-            name = found[2]
-            computations[name] = []
-            entry = name if found[1] else entry
-        elif name:
-            computations[name].append(line)
-
-    @functools.cache
-    def of(name):
-        counts, sent = Counter(), Counter()
-        for line in computations.get(name, ()):
-            if found := _COLLECTIVE.search(line):
-                counts[found[2]] += 1
-                sent[found[2]] += sum(max(int(bits) // 8, 1) * _size(dims) for _, bits, dims in _TYPE.findall(found[1]))
-                continue
-            times = int(trips[1]) if (trips := _TRIPS.search(line)) else 1
-            for group in _CALLED.findall(line):
-                for called in re.findall(r"[\w.\-]+", group):
-                    for total, more in zip((counts, sent), of(called)):
-                        total.update({kind: times * n for kind, n in more.items()})
-        return counts, sent
-
-    return tuple(dict(c) for c in of(entry))
-
-
-def _size(dims: str) -> int:
-    return math.prod(int(n) for n in dims.split(",") if n)
 
 
 # -- the table ------------------------------------------------------------------------------------------------------------------
@@ -321,7 +277,7 @@ def line(row: Row) -> str:
     def count(c, *kinds):
         return sum(c.counts.get(k, 0) for k in kinds)
 
-    pairs = [f"{count(row.hand, *k)}/{count(row.auto, *k)}" for k in (KINDS[:1], KINDS[1:2], KINDS[2:])]
+    pairs = [f"{count(row.hand, *k)}/{count(row.auto, *k)}" for k in (COLLECTIVES[:1], COLLECTIVES[1:2], COLLECTIVES[2:])]
     kb = [f"{sum(c.sent.values()) / 1e3:.0f}" for c in (row.hand, row.auto)]
     size = f"{row.hand.bytes:,}/{row.auto.bytes:,}"
     return (

@@ -1,7 +1,8 @@
 """The project's own environment: `.venv`, made with the standard library alone, with pinned versions. Imports nothing else.
 
 A second one, `.venv-newest`, holds the newest JAX that the project runs on, in a newer Python: `newest()` starts a script there. With
-`--libraries` the environment is a third one, `.venv-libraries`, so that what they bring is in no other run.
+`--libraries` the environment is a third one, `.venv-libraries`, so that what they bring is in no other run; with `--hardware` a fourth,
+`.venv-hardware`, in which XLA compiles for a GPU that is not there.
 """
 
 import glob
@@ -15,8 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 IS_NEWEST = os.environ.get("BPJAX_NEWEST") == "1"
-HAS_LIBRARIES = "--libraries" in sys.argv
-VENV = ROOT / (".venv" + ("-newest" if IS_NEWEST else "") + ("-libraries" if HAS_LIBRARIES else ""))
+HAS_LIBRARIES, HAS_HARDWARE = "--libraries" in sys.argv, "--hardware" in sys.argv
+VENV = ROOT / (".venv" + "-newest" * IS_NEWEST + "-libraries" * HAS_LIBRARIES + "-hardware" * HAS_HARDWARE)
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 ACCELERATORS = {  # and what each brings at least
     "cuda12": ("jax-cuda12-plugin", "jax-cuda12-pjrt"),
@@ -39,8 +40,13 @@ def enter(*extras):
             before = _distributions()
             _install([extra])
             _note("brought", extra).write_text("\n".join(sorted(_distributions() - before)))
+        if HAS_HARDWARE and _pip("install", "--quiet", "--no-deps", "-r", str(ROOT / "constraints-hardware.txt")).returncode != 0:
+            print("what compiles for other hardware could not be installed; pip says why above. Nothing was compiled for it.")
+            sys.exit(0)
         for extra in missing:
             stamps[extra].write_text(wanted[extra])
+    if HAS_HARDWARE:
+        os.environ.update(JAX_PLATFORMS="cpu", JAX_SKIP_CUDA_CONSTRAINTS_CHECK="1")  # no such device is here
     if Path(sys.prefix).resolve() != VENV.resolve():
         command = [str(PYTHON), *sys.argv]
         if os.name == "nt":
@@ -101,6 +107,7 @@ def _fingerprint(extra):
 def _constraints():
     """The pinned versions; those of a later file take the place of others."""
     files = ["constraints.txt"] + ["constraints-newest.txt"] * IS_NEWEST + ["constraints-libraries.txt"] * HAS_LIBRARIES
+    files += ["constraints-hardware.txt"] * HAS_HARDWARE
     lines = {}
     for name in files:
         lines.update((line.split("==")[0], line) for line in (ROOT / name).read_text().splitlines())

@@ -11,6 +11,7 @@ import bpjax
 import bpjax.functional as F
 from benchmarks import devices
 from bpjax import nn
+from bpjax.inspect.compiled import work
 
 P = PartitionSpec
 SMALL = {
@@ -49,8 +50,8 @@ def test_collectives_in_loops_are_counted_by_their_steps():
     mesh = jax.make_mesh((8,), ("i",), axis_types=(AxisType.Auto,))
     total = lambda x: jax.lax.scan(lambda c, x: (jnp.sin(c + jax.lax.psum(x, "i")), None), jnp.zeros(4), x)[0]
     f = jax.shard_map(total, mesh=mesh, in_specs=P(None, "i"), out_specs=P())
-    counts, sent = devices.collectives(jax.jit(f).lower(jnp.ones((5, 32))).compile().as_text())
-    assert counts == {"all-reduce": 5} and sent == {"all-reduce": 5 * 16}
+    found = work(jax.jit(f).lower(jnp.ones((5, 32))).compile().as_text())
+    assert found.collectives == {"all-reduce": 5} and found.sent == {"all-reduce": 5 * 16}
 
 
 # -- linear_cross_entropy in all its forms, shared in all ways: the gradient of one device in float64 -------------------------
@@ -145,6 +146,6 @@ def test_convolutions_in_chunks_are_shared(layer):
     mesh = jax.make_mesh((8,), ("i",), axis_types=(AxisType.Auto,))
     step = jax.jit(bpjax.grad(lambda W, x: (F.conv2d(x, W, padding=1) ** 2).mean()))
     shared = jax.device_put(x, NamedSharding(mesh, P("i")))
-    counts, _ = devices.collectives(step.lower(W, shared).compile().as_text())
+    counts = work(step.lower(W, shared).compile().as_text()).collectives
     assert counts == {"all-reduce": 1}
     np.testing.assert_allclose(step(W, shared), step(W, x), rtol=1e-3, atol=1e-6)

@@ -3,7 +3,6 @@
 The whole table of cases is run in the other forms by `BPJAX_FORM=default scripts/test`; see CONTRIBUTING.md.
 """
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,0 +1,106 @@
+"""The models of the benchmark, compiled for an H100 that is not there: temporary bytes and launches, by hand and by `jax.grad`.
+
+`scripts/benchmark --hardware` prints the table; with `--write` it becomes the one in hardware.json, which a change must not worsen.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+import bpjax
+from bpjax.inspect import targets
+from bpjax.inspect.compiled import work
+
+from .workloads import WORKLOADS, gpt
+
+TABLE = Path(__file__).with_name("hardware.json")
+
+
+def _gpt(dtype=None, **sizes):
+    def make():
+        problem = gpt(**sizes)
+        narrow = lambda a: a.astype(dtype) if dtype is not None and a.dtype == jnp.float32 else a
+        return problem._replace(params=jax.tree.map(narrow, problem.params))
+
+    return make
+
+
+MODELS: dict[str, Callable] = {w.name: lambda w=w: w.make(**w.sizes) for w in WORKLOADS if not w.steps}
+MODELS |= {
+    "GPT (1, 1024, 8192)": _gpt(batch=1, length=1024, vocabulary=8192),
+    "GPT (1, 1024, 8192), bfloat16": _gpt(jnp.bfloat16, batch=1, length=1024, vocabulary=8192),
+    "GPT (4, 2048, 8192), bfloat16": _gpt(jnp.bfloat16, batch=4, length=2048, vocabulary=8192),
+}
+GOALS = {  # launches and temporary bytes over those of `jax.grad`, at most
+    "MLP, 8 layers, ReLU": (1.0, 0.57),
+    "MLP, 8 layers, GELU": (1.0, 0.69),
+    "CNN": (1.1, 0.91),
+    "ResNet-18": (1.1, 0.73),
+    "depthwise block": (1.1, 0.79),
+    "LSTM, 2 layers": (0.5, 0.24),
+    "GPT (1, 1024, 8192)": (1.5, 0.30),
+    "GPT (1, 1024, 8192), bfloat16": (1.5, 0.30),
+    "GPT (1, 2048, 8192)": (2.0, 0.30),
+    "GPT (4, 2048, 8192), bfloat16": (2.0, 0.30),
+    "GPT (1, 1024, 8192), 12 layers repeated, lean": (1.5, 0.40),
+}
+
+
+class Row(NamedTuple):
+    """Of the value and the gradient, by hand and by `jax.grad`."""
+
+    launches: tuple[int, int]
+    bytes: tuple[int, int]
+
+    def ratios(self) -> tuple[float, float]:
+        """Launches and bytes, hand over automatic."""
+        return self.launches[0] / self.launches[1], self.bytes[0] / self.bytes[1]
+
+
+def measured(name: str) -> Row:
+    """The row of a model; nothing of it is computed."""
+    device = targets.devices("h100")[0]
+    lie = jax.sharding.SingleDeviceSharding(device)
+    found = {}
+
+    def made():
+        problem = MODELS[name]()
+        found["loss"] = problem.loss
+        return problem.params, problem.data
+
+    params, data = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=lie), jax.eval_shape(made))
+    programs = [jax.jit(v(found["loss"])).lower(params, *data).compile() for v in (bpjax.value_and_grad, jax.value_and_grad)]
+    hand, auto = programs
+    return Row(
+        (work(hand.as_text()).launches, work(auto.as_text()).launches),
+        (hand.memory_analysis().temp_size_in_bytes, auto.memory_analysis().temp_size_in_bytes),
+    )
+
+
+def committed() -> dict[str, Row]:
+    """The table as it stands."""
+    return {name: Row(*map(tuple, row.values())) for name, row in json.loads(TABLE.read_text()).items()}
+
+
+def line(name: str, row: Row) -> str:
+    """A row of the table."""
+    (of_launches, of_bytes), (hand, auto) = row.ratios(), (n / 1e6 for n in row.bytes)
+    return f"| {name} | {of_launches:.2f} | {row.launches[0]:,} / {row.launches[1]:,} | {of_bytes:.2f} | {hand:.1f} / {auto:.1f} |"
+
+
+def report(only: str = "", write: bool = False) -> int:
+    """Print the table; `write`: and keep it."""
+    print("compiled for an H100, not run · hand / jax.grad\n")
+    print("| model | launches | | temporary MB | |\n| --- | --- | --- | --- | --- |", flush=True)
+    rows = committed() if only else {}
+    for name in MODELS:
+        if only in name:
+            rows[name] = measured(name)
+            print(line(name, rows[name]), flush=True)
+    if write:
+        TABLE.write_text(json.dumps({name: row._asdict() for name, row in rows.items()}, indent=1) + "\n")
+    return 0
