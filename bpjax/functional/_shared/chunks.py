@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ...engine import after, in_memory, scan
+from .sizes import is_known
 
 __all__ = ()  # no layers
 
@@ -14,7 +15,8 @@ MOST_UNROLLED = 16  # chunks elsewhere than on a CPU; more are a loop
 
 def in_chunks(step, carry, rows, arrays, on_cpu=True):
     """`step(carry, chunk) -> carry, outputs` over the arrays in chunks of so many rows, the last one shorter; the outputs joined."""
-    if on_cpu or -(-len(arrays[0]) // max(rows, 1)) > MOST_UNROLLED:
+    n = arrays[0].shape[0]
+    if on_cpu or not is_known(n) or -(-n // max(rows, 1)) > MOST_UNROLLED:
         return _in_loop(step, carry, rows, arrays)
     return _one_by_one(step, carry, rows, arrays)
 
