@@ -61,31 +61,28 @@ class Grid:
     def strips(self, most: int) -> list[tuple[Span, Span]]:
         """All rows, cut into up to so many steps of about as many scores, each with the columns that one of its rows may attend to."""
         i, j = self.squares(1)
-        ends = [(int(j[i == row].min()), int(j[i == row].max())) if np.any(i == row) else None for row in range(self.rows)]
+        ends = [(0, 0)] * self.rows  # of the columns of each row, where it has some
+        for row in np.unique(i):
+            ends[row] = int(j[i == row].min()), int(j[i == row].max())
 
-        def packed(scores):
-            """Strips of up to so many blocks."""
-            found: list[tuple[Span, Span]] = []
-            for row, end in enumerate(ends):
+        def packed(blocks):
+            """Strips of up to so many blocks: the first row, how many rows, the first column and the last."""
+            found: list[tuple[int, int, int, int]] = []
+            for row, (low, high) in enumerate(ends):
                 if found:
-                    rows, columns = found[-1]
-                    low, high = (
-                        (columns.first, columns.first + columns.count - 1)
-                        if end is None
-                        else (min(columns.first, end[0]), max(columns.first + columns.count - 1, end[1]))
-                    )
-                    if (rows.count + 1) * (high - low + 1) <= scores:
-                        found[-1] = Span(rows.first, rows.count + 1), Span(low, high - low + 1)
+                    first, rows, *around = found[-1]
+                    widened = min(low, around[0]), max(high, around[1])
+                    if (rows + 1) * (widened[1] - widened[0] + 1) <= blocks:
+                        found[-1] = first, rows + 1, *widened
                         continue
-                low, high = end or (0, 0)
-                found.append((Span(row, 1), Span(low, high - low + 1)))
+                found.append((row, 1, low, high))
             return found
 
-        low, high = 0, self.rows * self.columns
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if len(packed(middle)) <= most else (middle, high)
-        return packed(high)
+        too_few, enough = 0, self.rows * self.columns
+        while enough - too_few > 1:
+            middle = (too_few + enough) // 2
+            too_few, enough = (too_few, middle) if len(packed(middle)) <= most else (middle, enough)
+        return [(Span(first, rows), Span(low, high - low + 1)) for first, rows, low, high in packed(enough)]
 
     def allowed(self, rows: Span, columns: Span):
         """Which scores of these blocks are allowed, (queries, keys); None where all are."""
