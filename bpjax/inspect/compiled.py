@@ -25,6 +25,11 @@ class Work(NamedTuple):
     products: int
     collectives: dict
     sent: dict
+    busy: float = 0.0  # seconds, if each kernel moves its bytes at `bandwidth` or does its products at `peak`, whichever takes longer
+
+    def seconds(self, of_launch: float = 3e-6) -> float:
+        """A model of the time, no measurement: the kernels one after the other, and what it costs to launch each."""
+        return self.busy + self.launches * of_launch
 
 
 class _Instruction(NamedTuple):
@@ -40,13 +45,14 @@ class _Instruction(NamedTuple):
         return sum(each * math.prod(sizes) for each, sizes in self.types)
 
 
-def work(text: str) -> Work:
-    """Of `compiled.as_text()`."""
+def work(text: str, bandwidth: float = math.inf, peak: float = math.inf) -> Work:
+    """Of `compiled.as_text()`; bytes and operations a second of the device."""
     program, entry = _computations(text)
 
     @functools.cache
-    def of(name: str) -> tuple[int, int, int, Counter, Counter]:
+    def of(name: str) -> tuple[int, int, int, Counter, Counter, float]:
         launches = moved = products = 0
+        busy = 0.0
         counts, sent = Counter(), Counter()
         named = {i.name: i for i in program.get(name, ())}
         for i in named.values():
@@ -58,22 +64,24 @@ def work(text: str) -> Work:
                 launches += 1
             elif i.opcode in _LAUNCHED:
                 launches += 1
-                moved += _moved(i, named, program.get(called[0], ()) if i.opcode == "fusion" and called else ())
-                products += _products(i, named) + sum(of(c)[2] for c in called)
+                bytes_moved = _moved(i, named, program.get(called[0], ()) if i.opcode == "fusion" and called else ())
+                multiplied = _products(i, named) + sum(of(c)[2] for c in called)
+                moved, products, busy = moved + bytes_moved, products + multiplied, busy + max(bytes_moved / bandwidth, multiplied / peak)
             else:
                 found = [of(c) for c in called]
                 if i.opcode == "conditional" and found:
                     found = [max(found, key=lambda each: each[0])]
                 times = int(trips[1]) if (trips := _TRIPS.search(i.attributes)) else 1
                 launches, moved, products = (a + times * sum(f[k] for f in found) for k, a in enumerate((launches, moved, products)))
+                busy += times * sum(f[5] for f in found)
                 products += _products(i, named)
                 for total, k in ((counts, 3), (sent, 4)):
                     for f in found:
                         total.update({kind: times * n for kind, n in f[k].items()})
-        return launches, moved, products, counts, sent
+        return launches, moved, products, counts, sent, busy
 
-    launches, moved, products, counts, sent = of(entry)
-    return Work(launches, moved, products, dict(counts), dict(sent))
+    launches, moved, products, counts, sent, busy = of(entry)
+    return Work(launches, moved, products, dict(counts), dict(sent), busy)
 
 
 def _computations(text: str) -> tuple[dict[str, list[_Instruction]], str]:

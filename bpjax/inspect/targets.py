@@ -10,11 +10,12 @@ WHEELS = ("jax-cuda12-plugin", "jax-cuda12-pjrt", "nvidia-cuda-nvcc-cu12")  # of
 
 
 class Target(NamedTuple):
-    """A kind of device, from public figures: bytes of memory, bytes a second, and how XLA's compiler is told of it."""
+    """A kind of device, from public figures: bytes of memory, bytes and products a second, and how XLA's compiler is told of it."""
 
     name: str
     memory: int
     bandwidth: float
+    peak: float  # of float32 in XLA's default precision (TF32)
     description: str
 
 
@@ -22,6 +23,7 @@ H100 = Target(
     "NVIDIA H100 80GB HBM3",
     84_978_434_048,
     3.35e12,
+    4.95e14,
     """gpu_device_info {
   threads_per_block_limit: 1024 threads_per_warp: 32 threads_per_core_limit: 2048 core_count: 132 fpus_per_core: 128 clock_rate_ghz: 1.98
   block_dim_limit_x: 2147483647 block_dim_limit_y: 65535 block_dim_limit_z: 65535
