@@ -6,7 +6,7 @@ import numbers
 import jax.numpy as jnp
 from jax import lax
 
-from ..engine import op
+from ..engine import in_memory, op
 from ._shared import attention_blocks as blocks
 from ._shared.attention_grid import Grid, block_size, in_band
 from ._shared.checks import are_arrays, floating, one_dtype, refuse
@@ -86,9 +86,8 @@ def _apart(grid, *arrays):
 
     XLA:CPU keeps them anyhow where the pairs of blocks are too few for a loop: it takes the barrier away, and makes both at once.
     """
-    behind = lambda *arrays: lax.optimization_barrier(arrays)
     is_flat = len(grid.squares(1)[0]) < 2 * blocks.AT_A_TIME
-    return lax.platform_dependent(*arrays, cpu=lambda *arrays: arrays, default=behind) if is_flat else behind(*arrays)
+    return in_memory(*arrays) if is_flat else lax.optimization_barrier(arrays)
 
 
 def _grid(q, k, leading, is_causal, window):

@@ -135,9 +135,8 @@ def linear_cross_entropy(
 
 @linear_cross_entropy.def_forward
 def _(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing, options):
-    shape = _logits_shape(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing)
+    _logits_shape(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing)
     arrays = input, linear_weight, target, linear_bias, weight
-    _block_rows(options, shape, input.shape[-1])
     how = {"ignore_index": _ignored(ignore_index), "eps": label_smoothing, "options": options, "classes": len(linear_weight)}
     axes, of_losses, of_rows = _axes(*arrays, label_smoothing)
     if reduction == "none":
@@ -292,7 +291,9 @@ def _is_own_target(words, t, own):
 
 
 def _own_rows(options, x, W, on_cpu):
-    """The rows of a block of those that this device has."""
+    """The rows of a block of those that this device has; how many a user gave was checked for the rows of all."""
+    if options is not None and options.batch_chunk_size is not None and is_known(*x.shape[:-1]):
+        return options.batch_chunk_size
     return _block_rows(options, x.shape[:-1] + W.shape[:-1], x.shape[-1], on_cpu)
 
 

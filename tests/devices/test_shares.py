@@ -149,3 +149,12 @@ def test_convolutions_in_chunks_are_shared(layer):
     counts = work(step.lower(W, shared).compile().as_text()).collectives
     assert counts == {"all-reduce": 1}
     np.testing.assert_allclose(step(W, shared), step(W, x), rtol=1e-3, atol=1e-6)
+
+
+def test_the_rows_that_a_user_gave_hold_for_the_rows_of_all_devices():
+    """Both options agree for all 1,024 rows; for the 128 of one device they would not."""
+    options = nn.LinearCrossEntropyOptions(batch_chunk_size=256, chunking_method="aspect_ratio")
+    x, W = (np.random.default_rng(i).normal(size=s).astype(np.float32) for i, s in enumerate([(1024, 16), (64, 16)]))
+    mesh = jax.make_mesh((8,), ("i",), axis_types=(AxisType.Auto,))
+    step = jax.jit(bpjax.grad(lambda W, x: F.linear_cross_entropy(x, W, np.arange(1024) % 64, options=options)))
+    np.testing.assert_allclose(step(W, jax.device_put(x, NamedSharding(mesh, P("i")))), step(W, x), atol=1e-6)

@@ -256,15 +256,15 @@ def _with(a, d, start, size, axis):
 
 def times(a, b):
     """a b in at least float32. Where a has more heads than b, each of b's serves several of a's in a row."""
-    return _apart(a, jnp.matmul(_in_groups(a, b), b, preferred_element_type=wide(a.dtype)))
+    return _heads_apart(a, jnp.matmul(_in_groups(a, b), b, preferred_element_type=wide(a.dtype)))
 
 
 def times_transposed(a, b):
     """a bᵀ in the same way."""
-    return _apart(a, jnp.einsum("...xz,...yz->...xy", _in_groups(a, b), b, preferred_element_type=wide(a.dtype)))
+    return _heads_apart(a, jnp.einsum("...xz,...yz->...xy", _in_groups(a, b), b, preferred_element_type=wide(a.dtype)))
 
 
-def _apart(a, y):
+def _heads_apart(a, y):
     """y with the heads of a, which `_in_groups` may have joined."""
     return y if y.shape[-2] == a.shape[-2] else y.reshape(*y.shape[:-3], *a.shape[-3:-1], y.shape[-1])
 
