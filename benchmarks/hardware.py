@@ -65,7 +65,7 @@ class Row(NamedTuple):
 
 def measured(name: str) -> Row:
     """The row of a model; nothing of it is computed."""
-    device = targets.devices("h100")[0]
+    device = targets.device("h100")
     lie = jax.sharding.SingleDeviceSharding(device)
     found = {}
 

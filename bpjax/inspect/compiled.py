@@ -9,7 +9,7 @@ from typing import NamedTuple
 COLLECTIVES = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
 _LAUNCHED = {"fusion", "custom-call", "copy", "copy-start", "sort", "scatter", "dot", "convolution", "reduce", "rng-bit-generator"}
 _COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) .*\{$")
-_INSTRUCTION = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = (\(.*?\)|\S+) ([a-z][\w\-]*)\((.*)$")
+_INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = (\(.*?\)|\S+) ([a-z][\w\-]*)\((.*)$")
 _CALLED = re.compile(r"(?:body|to_apply|calls|true_computation|false_computation|branch_computations)=(\{[^}]*\}|%?[\w.\-]+)")
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 _TYPE = re.compile(r"\b([a-z]+)(\d+)?\w*\[([\d,]*)\]")
@@ -34,7 +34,6 @@ class Work(NamedTuple):
 
 class _Instruction(NamedTuple):
     name: str
-    is_root: bool
     types: list[tuple[int, list[int]]]  # bytes of a value and the sizes, of each array of the result
     opcode: str
     operands: list[str]
@@ -94,14 +93,14 @@ def _computations(text: str) -> tuple[dict[str, list[_Instruction]], str]:
             found[name] = []
             entry = name if head[1] else entry
         elif instruction := _INSTRUCTION.match(line):
-            inside = re.match(r"[^()]*(?:\([^()]*\)[^()]*)*", instruction[5])
+            inside = re.match(r"[^()]*(?:\([^()]*\)[^()]*)*", instruction[4])
             operands = inside[0] if inside else ""
             types = [
-                (max(int(bits or 8) // 8, 1), [int(n) for n in dims.split(",") if n]) for _, bits, dims in _TYPE.findall(instruction[3])
+                (max(int(bits or 8) // 8, 1), [int(n) for n in dims.split(",") if n]) for _, bits, dims in _TYPE.findall(instruction[2])
             ]
-            attributes = instruction[5][len(operands) :]
-            names = re.findall(r"%([\w.\-]+)", operands) if instruction[4] != "parameter" else [operands]
-            found[name].append(_Instruction(instruction[2], bool(instruction[1]), types, instruction[4], names, attributes))
+            attributes = instruction[4][len(operands) :]
+            names = re.findall(r"%([\w.\-]+)", operands) if instruction[3] != "parameter" else [operands]
+            found[name].append(_Instruction(instruction[1], types, instruction[3], names, attributes))
     return found, entry
 
 

@@ -10,18 +10,14 @@ WHEELS = ("jax-cuda12-plugin", "jax-cuda12-pjrt", "nvidia-cuda-nvcc-cu12")  # of
 
 
 class Target(NamedTuple):
-    """A kind of device, from public figures: bytes of memory, bytes and products a second, and how XLA's compiler is told of it."""
+    """A kind of device, from public figures: bytes and products a second, and how XLA's compiler is told of it."""
 
-    name: str
-    memory: int
     bandwidth: float
     peak: float  # of float32 in XLA's default precision (TF32)
     description: str
 
 
 H100 = Target(
-    "NVIDIA H100 80GB HBM3",
-    84_978_434_048,
     3.35e12,
     4.95e14,
     """gpu_device_info {
@@ -38,10 +34,11 @@ device_description_str: "NVIDIA H100 80GB HBM3"
 TARGETS = {"h100": H100}
 
 
-def devices(target: str, count: int = 1) -> list[Any]:
-    """Devices to compile for, and not to run on: 1 to 8 of one host, or a multiple of 8.
+def device(target: str) -> Any:
+    """A device to compile for, and not to run on.
 
-    Errors: ValueError for another target; ImportError where the wheels that compile for it are not installed.
+    Errors: ValueError for another target; ImportError where the wheels that compile for it are not installed; RuntimeError where Python was
+    not told that there is none here.
     """
     if target not in TARGETS:
         raise ValueError(f"target must be one of {', '.join(TARGETS)}, got {target!r}")
@@ -49,6 +46,4 @@ def devices(target: str, count: int = 1) -> list[Any]:
         raise ImportError(f"compiling for {target} needs {', '.join(WHEELS)}, installed with --no-deps beside jax")
     if os.environ.get("JAX_PLATFORMS") != "cpu" or "JAX_SKIP_CUDA_CONSTRAINTS_CHECK" not in os.environ:
         raise RuntimeError("start Python with JAX_PLATFORMS=cpu and JAX_SKIP_CUDA_CONSTRAINTS_CHECK=1: there is no such device here")
-    hosts, each = (count // 8, 8) if count % 8 == 0 else (1, count)
-    topology = topologies.get_topology_desc(platform="cuda", target_config=TARGETS[target].description, topology=f"{hosts}x{each}x1")
-    return list(topology.devices)
+    return topologies.get_topology_desc(platform="cuda", target_config=TARGETS[target].description, topology="1x1x1").devices[0]

@@ -1,6 +1,6 @@
 """The forms of an op for a CPU and for other platforms, run on the same arrays, at sizes at which they differ.
 
-The whole table of cases is run in the other forms by `BPJAX_FORM=default scripts/test`; see CONTRIBUTING.md.
+The table of cases is run in the other forms by `BPJAX_FORM=default scripts/test`; see CONTRIBUTING.md.
 """
 
 import jax
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from op_cases.table import normal
 
+import bpjax
 import bpjax.functional as F
 from bpjax.engine import platforms
 from bpjax.functional._shared import attention_grid
@@ -89,20 +90,7 @@ def test_strips_of_a_window_pass_over_what_it_empties():
 def test_linear_cross_entropy(reduction, dtype):
     x, W, b = (jnp.asarray(normal(*s, seed=i), dtype) for i, s in enumerate([(1500, 8), (4096, 8), (4096,)]))
     t = jnp.arange(1500) * 7 % 4096
-    assert_close(halves(partial_op(F.linear_cross_entropy, b, reduction), x, W, t), dtype, times=64)  # sums of other lengths
-
-
-class partial_op:
-    """The halves of the op with a bias and a reduction."""
-
-    def __init__(self, op, bias, reduction):
-        self.op, self.options = op, {"linear_bias": bias, "reduction": reduction}
-
-    def forward(self, *args):
-        return self.op.forward(*args, **self.options)
-
-    def backward(self, saved, dy):
-        return self.op.backward(saved, dy)
+    assert_close(halves(F.linear_cross_entropy, x, W, t, linear_bias=b, reduction=reduction), dtype, times=64)  # sums of other lengths
 
 
 @pytest.mark.parametrize("op", [F.lstm, F.gru, F.rnn_tanh])
@@ -123,12 +111,6 @@ def test_convolution(kernel, options):
 
 def test_what_is_lowered_for_a_gpu_has_no_loop_over_small_blocks():
     q = jax.ShapeDtypeStruct((1, 4, 2048, 16), jnp.float32)
-    step = jax.jit(jax.tree_util.Partial(_loss)).trace(q)
+    step = jax.jit(bpjax.grad(lambda q: jnp.sum(F.scaled_dot_product_attention(q, q, q, is_causal=True) ** 2))).trace(q)
     loops = {p: step.lower(lowering_platforms=(p,)).as_text().count("stablehlo.while") for p in ("cpu", "cuda")}
     assert loops["cpu"] > 0 and loops["cuda"] == 0
-
-
-def _loss(q):
-    import bpjax
-
-    return bpjax.grad(lambda q: jnp.sum(F.scaled_dot_product_attention(q, q, q, is_causal=True) ** 2))(q)

@@ -29,7 +29,6 @@ def test_no_row_is_worse_than_the_table(name):
     assert row.launches[0] <= before.launches[0] and row.bytes[0] <= before.bytes[0], (row, before)
 
 
-@needs_wheels
 def test_attention_takes_memory_that_grows_with_the_length():
     short, long = (hardware.committed()[f"GPT (1, {n}, 1024)"].bytes[0] for n in (4096, 8192))
     assert long <= 2.2 * short
@@ -37,4 +36,4 @@ def test_attention_takes_memory_that_grows_with_the_length():
 
 def test_another_target_is_refused():
     with pytest.raises(ValueError, match="target must be one of h100"):
-        targets.devices("h1000")
+        targets.device("h1000")
